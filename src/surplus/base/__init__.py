@@ -1,0 +1,79 @@
+"""The ground floor: errors, names, specs, seeds, tables, and the families that a spec may nest.
+
+What lives here: errors; `Family` and its register; specs (frozen dataclass <-> canonical JSON, fingerprint); the
+bibliography and `cite`; `Table`; the `Recorder` protocol; named random streams; the abstract families `Net`, `Task`,
+`Schedule`, `Moments`, `Probe` and `Intervention`, whose members live in their rooms.
+May import: nothing of Surplus, and never torch.
+To add a family: one file with one abstract class and one abstract method.
+"""
+
+from surplus.base.bibliography import bibliography, cite
+from surplus.base.clock import Clock
+from surplus.base.errors import (
+    CorruptFile,
+    DataMissing,
+    InvalidArgument,
+    RunBusy,
+    RunExists,
+    StorageFailure,
+    SurplusError,
+    UnknownName,
+    check_sparsity,
+    closest,
+    unknown_name,
+)
+from surplus.base.family import Family, discover, lookup, members, register
+from surplus.base.intervention import Change, Intervention
+from surplus.base.moments import Moments
+from surplus.base.net import Net
+from surplus.base.probe import Probe, RunState
+from surplus.base.recorder import Nowhere, RawTensor, Recorder, Saved
+from surplus.base.schedule import Schedule
+from surplus.base.seeds import derive
+from surplus.base.specs import JSONable, canonical, decode, encode, fingerprint
+from surplus.base.table import Cell, Table
+from surplus.base.task import Part, Parts, Task
+
+__all__ = [
+    "Cell",
+    "Change",
+    "Clock",
+    "CorruptFile",
+    "DataMissing",
+    "Family",
+    "Intervention",
+    "InvalidArgument",
+    "JSONable",
+    "Moments",
+    "Net",
+    "Nowhere",
+    "Part",
+    "Parts",
+    "Probe",
+    "RawTensor",
+    "Recorder",
+    "RunBusy",
+    "RunExists",
+    "RunState",
+    "Saved",
+    "Schedule",
+    "StorageFailure",
+    "SurplusError",
+    "Table",
+    "Task",
+    "UnknownName",
+    "bibliography",
+    "canonical",
+    "check_sparsity",
+    "cite",
+    "closest",
+    "decode",
+    "derive",
+    "discover",
+    "encode",
+    "fingerprint",
+    "lookup",
+    "members",
+    "register",
+    "unknown_name",
+]

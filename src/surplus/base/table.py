@@ -1,0 +1,159 @@
+"""The table: named columns with units, as every result leaves the library."""
+
+import csv
+import io
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from surplus.base.errors import InvalidArgument, unknown_name
+
+if TYPE_CHECKING:
+    import pandas
+
+Cell = str | int | float | bool | None
+
+
+class Table:
+    """Named columns of equal length, each with an optional unit.
+
+    Example:
+        >>> table = Table({"layer": ["fc1", "fc2"], "kept": [150, 100]}, units={"kept": "units"})
+        >>> table.where(layer="fc1")["kept"]
+        [150]
+        >>> print(table)
+        layer  kept [units]
+        fc1             150
+        fc2             100
+    """
+
+    def __init__(
+        self, columns: Mapping[str, Iterable[Cell]], units: Mapping[str, str] | None = None
+    ) -> None:
+        self.columns: dict[str, list[Cell]] = {name: list(cells) for name, cells in columns.items()}
+        self.units: dict[str, str] = dict(units or {})
+        lengths = {name: len(cells) for name, cells in self.columns.items()}
+        if len(set(lengths.values())) > 1:
+            raise InvalidArgument(f"The columns of a table must have one length; got {lengths}.")
+
+    @classmethod
+    def from_rows(
+        cls, rows: Sequence[Mapping[str, Cell]], units: Mapping[str, str] | None = None
+    ) -> "Table":
+        """Collect rows; a key that a row lacks becomes None."""
+        names = list(dict.fromkeys(name for row in rows for name in row))
+        return cls({name: [row.get(name) for row in rows] for name in names}, units)
+
+    def __len__(self) -> int:
+        return len(next(iter(self.columns.values()), []))
+
+    def __getitem__(self, name: str) -> list[Cell]:
+        if name not in self.columns:
+            raise unknown_name("column", name, self.columns)
+        return self.columns[name]
+
+    def rows(self) -> Iterator[dict[str, Cell]]:
+        """Yield each row as a dictionary."""
+        for cells in zip(*self.columns.values(), strict=True):
+            yield dict(zip(self.columns, cells, strict=True))
+
+    def where(self, **equal: Cell) -> "Table":
+        """Return the rows whose named columns hold the given values."""
+        for name in equal:
+            self[name]
+        rows = [row for row in self.rows() if all(row[name] == equal[name] for name in equal)]
+        return Table({name: [row[name] for row in rows] for name in self.columns}, self.units)
+
+    def to_csv(self) -> str:
+        """Write comma-separated text; numbers keep every digit, None is an empty field."""
+        text = io.StringIO()
+        writer = csv.writer(text, lineterminator="\n")
+        writer.writerow(self._heads())
+        writer.writerows(
+            [
+                "" if cell is None else repr(cell) if isinstance(cell, float) else cell
+                for cell in row
+            ]
+            for row in zip(*self.columns.values(), strict=True)
+        )
+        return text.getvalue()
+
+    @classmethod
+    def from_csv(cls, text: str) -> "Table":
+        """Read what `to_csv` wrote."""
+        lines = csv.reader(io.StringIO(text))
+        heads = next(lines, [])
+        cells = [[_parse(cell) for cell in line] for line in lines]
+        names, units = [], {}
+        for head in heads:
+            name, _, unit = head.partition(" [")
+            names.append(name)
+            if unit:
+                units[name] = unit.removesuffix("]")
+        columns = {name: [line[place] for line in cells] for place, name in enumerate(names)}
+        return cls(columns, units)
+
+    def to_pandas(self) -> "pandas.DataFrame":
+        """Return a `pandas.DataFrame` (extra `analysis`).
+
+        Raises:
+            SurplusError: pandas is not installed.
+        """
+        try:
+            import pandas
+        except ImportError as missing:
+            raise InvalidArgument(
+                "`to_pandas` needs pandas: pip install 'surplus[analysis]'."
+            ) from missing
+        return pandas.DataFrame(self.columns)
+
+    def __str__(self) -> str:
+        shown = [[_show(cell) for cell in cells] for cells in self.columns.values()]
+        lines = []
+        widths = [
+            max([len(head), *map(len, cells)])
+            for head, cells in zip(self._heads(), shown, strict=True)
+        ]
+        numeric = [
+            all(isinstance(cell, int | float | None) for cell in cells)
+            for cells in self.columns.values()
+        ]
+        for line in [self._heads(), *map(list, zip(*shown, strict=True))]:
+            padded = [
+                cell.rjust(width) if right else cell.ljust(width)
+                for cell, width, right in zip(line, widths, numeric, strict=True)
+            ]
+            lines.append("  ".join(padded).rstrip())
+        return "\n".join(lines)
+
+    def __repr__(self) -> str:
+        return f"Table({len(self)} rows: {', '.join(self._heads())})"
+
+    def _heads(self) -> list[str]:
+        return [
+            f"{name} [{self.units[name]}]" if name in self.units else name for name in self.columns
+        ]
+
+
+def _show(cell: Cell) -> str:
+    if cell is None:
+        return ""
+    if isinstance(cell, float):
+        return f"{cell:.6g}"
+    if isinstance(cell, int) and not isinstance(cell, bool):
+        return f"{cell:,}"
+    return str(cell)
+
+
+def _parse(text: str) -> Cell:
+    if text == "":
+        return None
+    if text in ("True", "False"):
+        return text == "True"
+    try:
+        return int(text)
+    except ValueError:
+        pass
+    try:
+        return float(text)
+    except ValueError:
+        return text

@@ -1,0 +1,55 @@
+"""Results as tables that people read in a terminal."""
+
+from statistics import mean, stdev
+
+from surplus.base import Cell, Table
+from surplus.cli.folders import num_bytes
+
+SHARES = (0.0, 0.1, 0.25, 0.5, 0.75, 0.9)
+
+
+def curve_table(curves: Table, layer: str, quantity: str = "test_accuracy") -> Table:
+    """Return accuracy in percent at some shares of removed units, one row per criterion and direction.
+
+    Random orders are one row: their mean and standard deviation over the repeats.
+    """
+    chosen = curves.where(layer=layer)
+    orders = dict.fromkeys(zip(chosen["score"], chosen["remove"], strict=True))
+    size = max(int(count or 0) for count in chosen["num_removed"])
+    rows: list[dict[str, Cell]] = []
+    for score, remove in orders:
+        curve = chosen.where(score=score, remove=remove)
+        repeats = sorted({int(repeat or 0) for repeat in curve["repeat"]})
+        row: dict[str, Cell] = {"criterion": score, "removed first": _order(score, remove, repeats)}
+        for share in SHARES:
+            values = [
+                100 * float(value or 0)
+                for value in curve.where(num_removed=round(share * size))[quantity]
+            ]
+            spread = f" ± {stdev(values):.2f}" if len(values) > 1 else ""
+            row[f"{100 * share:.0f} %"] = f"{mean(values):.2f}{spread}"
+        rows.append(row)
+    return Table.from_rows(rows)
+
+
+def comparison_table(comparison: Table) -> Table:
+    """Return the dense, masked and cut network with costs and accuracies as people read them."""
+    latency = comparison.units["latency"]
+    rows: list[dict[str, Cell]] = []
+    for row in comparison.rows():
+        shown: dict[str, Cell] = {
+            "network": row["network"],
+            "parameters": row["parameters"],
+            "MACs": row["macs"],
+            "file": num_bytes(int(row["bytes"] or 0)),
+            f"latency [{latency}]": f"{row['latency']:.3f} ({row['latency_lower']:.3f} to {row['latency_upper']:.3f})",
+        }
+        for part in ("validation", "test"):
+            if f"{part}_accuracy" in row:
+                shown[f"{part} [%]"] = f"{100 * float(row[f'{part}_accuracy'] or 0):.2f}"
+        rows.append(shown)
+    return Table.from_rows(rows)
+
+
+def _order(score: Cell, remove: Cell, repeats: list[int]) -> str:
+    return f"{len(repeats)} draws" if score == "random" else str(remove)

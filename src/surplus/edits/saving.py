@@ -1,0 +1,98 @@
+"""`save` and `load`: a model in one safetensors file, with the edits that made it."""
+
+import copy
+from dataclasses import dataclass
+from pathlib import Path
+from typing import final
+
+import torch
+from torch import nn
+
+import surplus.nets  # noqa: F401 - a bundle names its network, so all of them must be known
+from surplus.base import CorruptFile, InvalidArgument, Net, decode, encode
+from surplus.edits.edits import Edits
+from surplus.edits.resize import replay_
+from surplus.edits.tensors import from_raw, to_raw
+from surplus.store import read_bundle, write_bundle
+
+
+@final
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Origin:
+    """How to build the network that the edits began with."""
+
+    net: Net
+    input_shape: tuple[int, ...]
+    num_classes: int
+
+    def build(self) -> nn.Module:
+        """Return the network before any edit, with weights that are to be replaced."""
+        return self.net.build(self.input_shape, self.num_classes, seed=0)
+
+
+def save(
+    path: Path | str, model: nn.Module, edits: Edits | None = None, origin: Origin | None = None
+) -> None:
+    """Write a model's tensors, the edits that made it, and how its first architecture is built.
+
+    Args:
+        path: The file; it appears whole or not at all.
+        model: The model.
+        edits: What turned the original architecture into this one; None for a model that was not edited.
+        origin: How the original is built; without it, `load` needs a fresh model.
+
+    Raises:
+        StorageFailure: the disk is full or the folder cannot be written.
+    """
+    tensors = {name: to_raw(tensor) for name, tensor in model.state_dict().items()}
+    metadata = {
+        "kind": "model",
+        "edits": (edits or Edits()).to_json(),
+        "origin": None if origin is None else encode(origin),
+    }
+    write_bundle(Path(path), tensors, metadata)
+
+
+def load(path: Path | str, into: nn.Module | None = None) -> nn.Module:
+    """Return the model of a bundle: build the original, replay the edits, load every tensor strictly.
+
+    Args:
+        path: A file that `save` wrote.
+        into: A fresh model of the original architecture, which stays as it is. None builds it from the bundle.
+
+    Raises:
+        CorruptFile: the file is truncated, edited, or holds no model.
+        InvalidArgument: `into` has another architecture, or is needed and was not given.
+    """
+    model, _, _ = load_with_edits(path, into)
+    return model
+
+
+def load_with_edits(
+    path: Path | str, into: nn.Module | None = None
+) -> tuple[nn.Module, Edits, Origin | None]:
+    """Return the model of a bundle with the edits that made it and its origin; see `load`."""
+    bundle = read_bundle(Path(path))
+    if bundle.metadata.get("kind") != "model":
+        raise CorruptFile(f"{path} is a bundle, but not that of a model.")
+    edits = Edits.from_json(bundle.metadata["edits"])
+    described = bundle.metadata["origin"]
+    origin = None if described is None else decode(Origin, described, "origin")
+    if into is None:
+        if origin is None:
+            raise InvalidArgument(
+                f"{path} does not say how its model is built: pass a fresh one as `into=`."
+            )
+        into = origin.build()
+    else:
+        into = copy.deepcopy(into)
+    replay_(into, edits)
+    tensors = {name: from_raw(raw) for name, raw in bundle.tensors.items()}
+    dtypes = {tensor.dtype for tensor in tensors.values() if tensor.is_floating_point()}
+    if dtypes == {torch.float64}:
+        into.double()
+    try:
+        into.load_state_dict(tensors, strict=True)
+    except RuntimeError as unlike:
+        raise InvalidArgument(f"{path} does not fit this architecture: {unlike}") from unlike
+    return into, edits, origin

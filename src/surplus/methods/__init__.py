@@ -1,0 +1,40 @@
+"""Procedures: training runs into the store, ablation, cutting, scheduled pruning, weight geometry over a run.
+
+What lives here: `train`; the family `Method`, procedures on a run whose tables are kept beside it; `Context`, where to
+work; `spec_of` and `model_of`, from a run's folder back to objects.
+May import: `base`, `store`, `units`, `masks`, `edits`, `passes`, `scores`, `nets`, `tasks`, `training`.
+To add a method: one file with a final member of `Method` whose `compute` returns tables.
+"""
+
+from typing import Any
+
+from surplus.base import discover
+from surplus.methods.choosing import Choice, best_order
+from surplus.methods.context import Context
+from surplus.methods.launch import train, train_all
+from surplus.methods.method import Method
+from surplus.methods.results import Results
+from surplus.methods.runs import address, model_of, origin_of, spec_of, units_of
+
+_found = discover(__name__, __path__)
+globals().update(_found)
+
+__all__ = [  # noqa: PLE0604 - the members are found, not listed
+    "Choice",
+    "Context",
+    "Method",
+    "Results",
+    "address",
+    "best_order",
+    "model_of",
+    "origin_of",
+    "spec_of",
+    "train",
+    "train_all",
+    "units_of",
+    *_found,
+]
+
+
+def __getattr__(name: str) -> Any:
+    raise AttributeError(f"surplus.methods has no `{name}`; it has {', '.join(sorted(_found))}.")

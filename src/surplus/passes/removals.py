@@ -1,0 +1,110 @@
+"""Exact loss and accuracy after every removal of units, without running the network again.
+
+Removing unit i takes the term h_i w_i from the next layer's pre-activations and changes nothing before it. So the
+inputs of that layer are computed once; each removal costs one update and whatever follows that layer. Two engines:
+
+- `sparse`: a unit that is silent on an image changes nothing there, so an image only visits the units that fire on it
+  (a quarter of them in a trained LeNet-300-100). Images with similar numbers of firing units share a block.
+- `dense`: every image visits every unit; for units with several inputs to the next layer, and for convolutions.
+
+Both walk from the empty layer backwards, adding units in reverse order, so that exact zeros stay exact; blocks of
+images are small enough to stay in the processor's cache.
+"""
+
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor, nn
+
+from surplus.base import InvalidArgument
+from surplus.passes import dense, sparse
+from surplus.passes.data import Data
+from surplus.passes.downstream import Downstream
+from surplus.units import Units
+
+
+class Curves(NamedTuple):
+    """Loss and accuracy along removal orders: entry j belongs to the network after j removals."""
+
+    loss: Float[Tensor, "orders removals_plus_one"]
+    """Mean cross-entropy, in nats."""
+    correct: Int[Tensor, "orders removals_plus_one"]
+    """How many examples have the right label as their largest output; ties go to the lowest class."""
+    num_examples: int
+
+    @property
+    def accuracy(self) -> Float[Tensor, "orders removals_plus_one"]:
+        """The fraction of examples that are right."""
+        return self.correct.double() / self.num_examples
+
+
+class Singles(NamedTuple):
+    """Loss and accuracy after removing each unit alone."""
+
+    loss: Float[Tensor, " units"]
+    correct: Int[Tensor, " units"]
+    full_loss: float
+    """Before any removal."""
+    full_correct: int
+    num_examples: int
+
+
+class Removals:
+    """Removes units of one layer of a chain and says exactly what it costs, on fixed data.
+
+    Args:
+        model: A chain of layers; it is used in evaluation mode and left as it was.
+        units: Its units.
+        layer: The layer whose units are removed.
+        data: The examples to judge on.
+
+    Raises:
+        InvalidArgument: the model is not a chain, or the layer's units cannot be removed.
+
+    Reference: own; the exactness is checked against masking and running the network again (tests/oracles).
+    """
+
+    def __init__(self, model: nn.Module, units: Units, layer: str, data: Data) -> None:
+        self._downstream = Downstream(model, units, layer)
+        self._engine = self._choose(data)
+
+    def _choose(self, data: Data) -> "sparse.Engine | dense.Engine":
+        down = self._downstream
+        if down.width > 1 or not isinstance(down.reader, nn.Linear):
+            return dense.Engine(down, data)
+        found = [(down.by_unit(inputs)[:, :, 0], targets) for inputs, targets in down.inputs(data)]
+        inputs = torch.cat([each for each, _ in found])
+        targets = torch.cat([each for _, each in found])
+        return sparse.Engine(down, inputs, targets)
+
+    @torch.no_grad()
+    def along(self, orders: Int[Tensor, "orders units"]) -> Curves:
+        """Remove the units one by one in each of the given orders.
+
+        Raises:
+            InvalidArgument: a row is not a permutation of the layer's units.
+        """
+        size = self._downstream.num_units
+        expected = torch.arange(size)
+        if orders.dim() != 2 or not all(
+            torch.equal(o.sort().values, expected) for o in orders.cpu()
+        ):
+            raise InvalidArgument(
+                f"Each order must be a permutation of the {size} units of the layer."
+            )
+        loss, correct, count = self._engine.along(orders.cpu().flip(1))
+        return Curves(loss.flip(1) / count, correct.flip(1), count)
+
+    @torch.no_grad()
+    def singles(self, kept: Bool[Tensor, " units"] | None = None) -> Singles:
+        """Remove each unit alone from the layer, of which only the `kept` units are there (default: all).
+
+        For a unit that is not kept, nothing changes: its loss is that before the removal.
+        """
+        if kept is None:
+            kept = torch.ones(self._downstream.num_units, dtype=torch.bool)
+        loss, correct, count = self._engine.singles(kept.cpu())
+        return Singles(
+            loss[:-1] / count, correct[:-1], float(loss[-1]) / count, int(correct[-1]), count
+        )

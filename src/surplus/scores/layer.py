@@ -1,0 +1,81 @@
+"""`Layer`: all that a criterion may look at when it scores the units of one layer."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import final
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor, nn
+
+from surplus.base import InvalidArgument
+from surplus.masks import Mask, enforce
+from surplus.passes import Data, Downstream, batches, tapped
+from surplus.units import Group, Units, evaluating
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class Layer:
+    """One layer of a model, its units, and the data to judge them by."""
+
+    model: nn.Module
+    units: Units
+    name: str
+    kept: Bool[Tensor, " units"]
+    """The units that are still there; a criterion's value for the others does not matter."""
+    data: Data | None = None
+
+    @property
+    def group(self) -> Group:
+        """The layer's units with all their slots."""
+        return self.units[self.name]
+
+    @cached_property
+    def weight_vectors(self) -> Float[Tensor, "units fan_in"]:
+        """Each unit's incoming weights."""
+        return self.units.weight_vectors(self.name, self.model)
+
+    @cached_property
+    def outgoing(self) -> Float[Tensor, "units fan_out"]:
+        """Each unit's outgoing weights."""
+        return self.units.outgoing(self.name, self.model)
+
+    def examples(self) -> Data:
+        """Return the data.
+
+        Raises:
+            InvalidArgument: none were given.
+        """
+        if self.data is None:
+            raise InvalidArgument(
+                "This criterion looks at activations or losses and needs data: pass `data=`,"
+                " a part of a task or batches of (inputs, targets)."
+            )
+        return self.data
+
+    @torch.no_grad()
+    def activations(self) -> Iterator[Float[Tensor, "batch units positions"]]:
+        """Yield the units' outputs after their activation function, batch by batch, in evaluation mode."""
+        tap = self.group.activation
+        assert tap is not None
+        with evaluating(self.model), tapped(self.model, [tap]) as seen:
+            for inputs, _ in batches(self.examples(), self.model):
+                self.model(inputs)
+                yield seen[tap].flatten(2) if seen[tap].dim() > 2 else seen[tap][:, :, None]
+
+    @cached_property
+    def downstream(self) -> Downstream:
+        """The chain taken apart at this layer."""
+        return Downstream(self.model, self.units, self.name)
+
+    def without(self, unit: int) -> "Layer":
+        """Return the layer with one unit less; the model's weights stay as they are."""
+        kept = self.kept.clone()
+        kept[unit] = False
+        return replace(self, kept=kept)
+
+    def masked(self) -> nn.Module:
+        """Return a copy of the model in which the units that are gone emit nothing."""
+        return enforce(self.model, Mask({self.name: self.kept}, "units", self.units))

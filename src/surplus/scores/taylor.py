@@ -1,0 +1,51 @@
+"""First-order Taylor: what the gradient says of a unit's removal."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor
+
+from surplus.base import register
+from surplus.scores.layer import Layer
+from surplus.scores.rankings import Reevaluated
+from surplus.scores.score import Score
+
+
+@register("taylor")
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Taylor(Score):
+    """Score a unit by the change of loss that its output times the gradient predicts for its removal.
+
+    With a the unit's output as the next layer receives it, the loss of an example changes by about -a dL/da, summed
+    over positions.
+
+    Reference: molchanov2017pruning, Equation 8.
+    Positions are summed, not averaged: a constant factor within a layer.
+    """
+
+    references: ClassVar = ("molchanov2017pruning", "mozer1989skeletonization")
+
+    per_example: bool = True
+    """Average the absolute change of each example (as published), or take the absolute value of the average change."""
+
+    def score(self, layer: Layer) -> Float[Tensor, " units"]:
+        """Return the predicted changes."""
+        down = layer.downstream
+        total = torch.zeros(layer.group.size, dtype=torch.float64)
+        count = 0
+        for inputs, targets in down.inputs(layer.examples()):
+            received = down.masked(inputs, layer.kept).requires_grad_()
+            with torch.enable_grad():
+                loss = F.cross_entropy(down.read(received), targets, reduction="sum")
+                (gradient,) = torch.autograd.grad(loss, received)
+            change = down.by_unit(received.detach() * gradient).double().sum(2)
+            total += (change.abs() if self.per_example else change).sum(0).cpu()
+            count += len(targets)
+        return (total / count).abs()
+
+    def start(self, layer: Layer) -> Reevaluated:
+        """Return the predicted changes in a form that follows removals."""
+        return Reevaluated(self, layer)

@@ -1,0 +1,90 @@
+"""Writing to disk: aside and then renamed, through one function, with errors that name the folder and the remedy."""
+
+import errno
+import hashlib
+import os
+from pathlib import Path
+
+from surplus.base import StorageFailure
+
+FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+
+
+def put(descriptor: int, data: bytes | memoryview) -> None:
+    """Write all of `data` to an open file. Every byte that the store writes passes through here."""
+    view = memoryview(data)
+    while view:
+        view = view[os.write(descriptor, view) :]
+
+
+def write_whole(path: Path, data: bytes) -> None:
+    """Make `path` hold `data`, or leave it as it was: written aside, forced to disk, renamed.
+
+    Raises:
+        StorageFailure: the disk is full or the folder cannot be written.
+    """
+    aside = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
+        try:
+            put(descriptor, data)
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+        aside.replace(path)
+    except OSError as failed:
+        _remove(aside)
+        raise storage_failure(path, failed) from failed
+
+
+def append(descriptor: int, data: bytes, path: Path) -> None:
+    """Add `data` to the end of an open file, whole or not at all.
+
+    Raises:
+        StorageFailure: the disk is full.
+    """
+    length = os.lseek(descriptor, 0, os.SEEK_END)
+    try:
+        put(descriptor, data)
+    except OSError as failed:
+        os.ftruncate(descriptor, length)
+        raise storage_failure(path, failed) from failed
+
+
+def make_folder(path: Path) -> None:
+    """Create a folder and its parents.
+
+    Raises:
+        StorageFailure: the folder cannot be made.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as failed:
+        raise storage_failure(path, failed) from failed
+
+
+def sha256(path: Path) -> str:
+    """Return the hash of a file's contents."""
+    with path.open("rb") as opened:
+        return hashlib.file_digest(opened, "sha256").hexdigest()
+
+
+def storage_failure(path: Path, failed: OSError) -> StorageFailure:
+    """Build the error for a failed write: what failed, what is safe, what to do."""
+    if failed.errno in FULL:
+        return StorageFailure(
+            f"The disk is full: {path} could not be written ({failed.strerror})."
+            " What was there before is whole. Free some space and give the same command again to go on."
+        )
+    return StorageFailure(
+        f"Cannot write to {path}: {failed.strerror or failed}."
+        " Make the folder writable, or choose another with `--runs FOLDER`."
+    )
+
+
+def _remove(aside: Path) -> None:
+    try:
+        aside.unlink(missing_ok=True)
+    except OSError:
+        pass  # the first error is the one that matters

@@ -1,0 +1,96 @@
+"""The store: all runs below one folder, found by address, name or prefix."""
+
+import re
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from surplus.base import RunBusy, UnknownName
+from surplus.store.index import Summary, rebuild, refresh
+from surplus.store.lock import is_held
+from surplus.store.run import Run, Writer
+
+ADDRESS = re.compile(r"[0-9a-f]{16}")
+SEED = re.compile(r"seed-\d{4,}")
+
+
+class Store:
+    """Runs in `<root>/<fingerprint>/seed-0003/`. The folders are the truth; the index is derived from them."""
+
+    def __init__(self, root: Path | str) -> None:
+        self.root = Path(root)
+
+    def run(self, fingerprint: str, seed: int) -> Run:
+        """Return the run at an address, whether or not it has begun."""
+        return Run(self.root / fingerprint / f"seed-{seed:04d}")
+
+    def write(self, run: Run, spec: Mapping[str, Any], environment: Mapping[str, Any]) -> Writer:
+        """Begin a run or go on with it; see `Writer` for what is refused."""
+        return Writer(run, spec, environment)
+
+    def runs(self) -> list[Run]:
+        """Return every run in the folder, in order of address and seed."""
+        return [
+            Run(path)
+            for path in sorted(self.root.glob("*/seed-*"))
+            if path.is_dir() and ADDRESS.fullmatch(path.parent.name) and SEED.fullmatch(path.name)
+        ]
+
+    def summaries(self) -> list[Summary]:
+        """Return a line about every run, from the index where it is up to date."""
+        return refresh(self.root, self.runs()) if self.root.is_dir() else []
+
+    def rebuild(self) -> list[Summary]:
+        """Make the index again from the folders."""
+        return rebuild(self.root, self.runs()) if self.root.is_dir() else []
+
+    def find(self, reference: str) -> Run:
+        """Return the run that a reference means.
+
+        Args:
+            reference: The folder of a run; or the start of a fingerprint, with `/seed` where there are several
+                replicas ("3f2a", "3f2a/2", "3f2a/seed-0002"); or "last" for the run written last.
+
+        Raises:
+            UnknownName: no run, or more than one, answers to it.
+        """
+        folder = Path(reference)
+        if (folder / "spec.json").is_file():
+            return Run(folder)
+        runs = self.runs()
+        if not runs:
+            raise UnknownName(
+                f"There are no runs in {self.root}. Train one with `surplus train`,"
+                " or name another folder with `--runs`."
+            )
+        if reference == "last":
+            return max(runs, key=lambda run: (run.path / "events.jsonl").stat().st_mtime_ns)
+        prefix, _, seed = reference.partition("/")
+        number = seed.removeprefix("seed-")
+        matching = [
+            run
+            for run in runs
+            if run.fingerprint.startswith(prefix)
+            and (not seed or (number.isdecimal() and run.seed == int(number)))
+        ]
+        if len(matching) == 1:
+            return matching[0]
+        listed = ", ".join(run.name for run in (matching or runs)[:8])
+        if matching:
+            raise UnknownName(
+                f"`{reference}` means {len(matching)} runs: {listed}. Name one of them."
+            )
+        raise UnknownName(f"There is no run `{reference}` in {self.root}. It has: {listed}.")
+
+    def delete(self, run: Run) -> None:
+        """Remove a run's folder for good.
+
+        Raises:
+            RunBusy: a process is writing it.
+        """
+        if is_held(run.path / "lock"):
+            raise RunBusy(f"{run.path} is being written at this moment; stop that process first.")
+        shutil.rmtree(run.path)
+        if not any(run.path.parent.iterdir()):
+            run.path.parent.rmdir()

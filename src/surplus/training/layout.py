@@ -1,0 +1,93 @@
+"""Where each parameter sits in a replica's row of the flat buffer, and how it is padded."""
+
+import math
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from surplus.units import chain_of
+
+ALIGNED = 64  # entries: whole vector registers for every type
+BLOCK = 32  # entries that an element-wise kernel treats at once
+QUAD = 4  # the least multiple of a feature axis
+
+
+class Place(NamedTuple):
+    """One parameter in the row."""
+
+    name: str
+    shape: tuple[int, ...]
+    padded: tuple[int, ...]
+    offset: int
+
+
+class Layout:
+    """Maps a network's parameters to one row of numbers per replica.
+
+    A member of a fleet must compute, bit for bit, what it would compute alone. Kernels choose their instructions by the
+    alignment and length of what they are given, so both must not depend on the number of replicas: every parameter
+    begins at a multiple of 64 entries, and the feature axes of dense layers are padded with zeros to multiples that
+    make each replica's slice of every activation and gradient a whole number of blocks. The zeros stay zero.
+    """
+
+    def __init__(self, model: nn.Module, batch_size: int) -> None:
+        self.multiple = max(QUAD, BLOCK // math.gcd(BLOCK, batch_size))
+        self._dense = {
+            name
+            for name, module in chain_of(model)
+            if isinstance(module, nn.Linear | nn.BatchNorm1d)
+        }
+        self.places: list[Place] = []
+        offset = 0
+        for name, parameter in model.named_parameters():
+            padded = self._padded(name, tuple(parameter.shape))
+            self.places.append(Place(name, tuple(parameter.shape), padded, offset))
+            offset += -(-math.prod(padded) // ALIGNED) * ALIGNED
+        self.width = offset
+
+    def rows(self, count: int, device: torch.device, fill: float = 0.0) -> Tensor:
+        """Return fresh rows for `count` replicas."""
+        return torch.full((count, self.width), fill, device=device)
+
+    def views(self, rows: Tensor) -> dict[str, Tensor]:
+        """Return each parameter of all replicas, padding included, as a view of the rows: [replicas, *padded]."""
+        return {
+            place.name: rows[:, place.offset : place.offset + math.prod(place.padded)].view(
+                len(rows), *place.padded
+            )
+            for place in self.places
+        }
+
+    def pad(self, name: str, tensor: Tensor) -> Tensor:
+        """Return one replica's parameter or buffer with its padding."""
+        padded = self._padded(name, tuple(tensor.shape))
+        sizes = [
+            size
+            for short, long in zip(tensor.shape[::-1], padded[::-1], strict=True)
+            for size in (0, long - short)
+        ]
+        return F.pad(tensor, sizes) if any(sizes) else tensor
+
+    def _padded(self, name: str, shape: tuple[int, ...]) -> tuple[int, ...]:
+        if name.rpartition(".")[0] not in self._dense:
+            return shape
+        return tuple(up(size, self.multiple) for size in shape)
+
+
+def up(size: int, multiple: int) -> int:
+    """Return the least multiple that is not smaller than a size.
+
+    Example:
+        >>> up(10, 4), up(12, 4)
+        (12, 12)
+    """
+    return -(-size // multiple) * multiple
+
+
+def crop(tensor: Tensor, shape: tuple[int, ...]) -> Tensor:
+    """Return the view of a padded tensor, [replicas, *padded] or [*padded], without its padding."""
+    for axis, size in enumerate(shape, start=tensor.dim() - len(shape)):
+        tensor = tensor.narrow(axis, 0, size)
+    return tensor

@@ -1,0 +1,54 @@
+"""The family of optimisers: one update of all replicas' parameters at once."""
+
+from abc import abstractmethod
+from dataclasses import dataclass
+from typing import ClassVar
+
+from jaxtyping import Float
+from torch import Tensor
+
+from surplus.base import Family
+
+
+@dataclass(frozen=True, slots=True)
+class Update:
+    """What an optimiser works on, in place: one row per replica, one column per parameter entry."""
+
+    parameters: Float[Tensor, "replicas params"]
+    gradients: Float[Tensor, "replicas params"]
+    slots: dict[str, Float[Tensor, "replicas params"]]
+    """The optimiser's state, zero before the first update."""
+    rates: Float[Tensor, "replicas 1"]
+    """Each replica's learning rate, schedule included."""
+    decays: Float[Tensor, "replicas 1"]
+    """Each replica's weight decay."""
+    has_decay: bool
+    """Whether any replica has a weight decay other than 0."""
+    count: int
+    """How many updates this state has seen, this one included."""
+
+    def decayed(self) -> Float[Tensor, "replicas params"]:
+        """Return the gradients with the weight decay added in place, as L2 regularisation does."""
+        if self.has_decay:
+            self.gradients.addcmul_(self.parameters, self.decays)
+        return self.gradients
+
+
+class Optimizer(Family):
+    """Turns gradients into updates. Replicas of a fleet may differ in learning rate and weight decay, in nothing else.
+
+    Every operation is element-wise on buffers of one fixed padded width, so that a replica's numbers do not depend on
+    how many others train beside it.
+    """
+
+    __slots__ = ()
+
+    slots: ClassVar[tuple[str, ...]] = ()
+    """The names of the state buffers."""
+
+    learning_rate: float
+    weight_decay: float
+
+    @abstractmethod
+    def update(self, update: Update) -> None:
+        """Change the parameters and the slots in place; the gradients may be overwritten."""

@@ -1,0 +1,39 @@
+"""Stochastic gradient descent with momentum."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+
+from surplus.base import InvalidArgument, register
+from surplus.training.optimizer import Optimizer, Update
+
+
+@register("sgd")
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SGD(Optimizer):
+    """v <- momentum v + g, w <- w - learning_rate v, as `torch.optim.SGD` does it."""
+
+    slots: ClassVar = ("momentum",)
+
+    learning_rate: float = 0.1
+    """The size of a step, before the schedule."""
+    momentum: float = 0.0
+    """How much of the last direction is kept."""
+    nesterov: bool = False
+    """Look ahead along the momentum."""
+    weight_decay: float = 0.0
+    """The strength of L2 regularisation: this times the weight is added to the gradient."""
+
+    def __post_init__(self) -> None:
+        if self.nesterov and not self.momentum:
+            raise InvalidArgument("`nesterov` needs a `momentum` greater than 0.")
+
+    def update(self, update: Update) -> None:
+        """Change the parameters and the slots in place."""
+        direction = update.decayed()
+        if self.momentum:
+            velocity = update.slots["momentum"]
+            torch.add(direction, velocity, alpha=self.momentum, out=velocity)
+            direction = direction.add_(velocity, alpha=self.momentum) if self.nesterov else velocity
+        update.parameters.addcmul_(direction, update.rates, value=-1)

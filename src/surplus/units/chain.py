@@ -1,0 +1,49 @@
+"""Chains: networks whose layers run one after the other."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from torch import nn
+
+from surplus.base import InvalidArgument
+
+
+def chain_of(model: nn.Module) -> list[tuple[str, nn.Module]]:
+    """Return the layers of a chain in the order in which they run, with their names; nested chains are flattened.
+
+    Raises:
+        InvalidArgument: the model is not an `nn.Sequential`, so its module list does not say how it runs.
+    """
+    if not isinstance(model, nn.Sequential):
+        raise InvalidArgument(
+            f"{type(model).__name__} is not a chain of layers: so far Surplus follows `nn.Sequential`,"
+            " nested ones too. Wrap the layers in `nn.Sequential` to use it here."
+        )
+    return list(_layers(model, ""))
+
+
+def is_chain(model: nn.Module) -> bool:
+    """Say whether a model is a chain."""
+    return isinstance(model, nn.Sequential)
+
+
+def _layers(model: nn.Sequential, prefix: str) -> Iterator[tuple[str, nn.Module]]:
+    # Not `named_children`, which leaves out a layer that runs a second time.
+    for name, module in model._modules.items():
+        assert module is not None
+        if isinstance(module, nn.Sequential):
+            yield from _layers(module, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", module
+
+
+@contextmanager
+def evaluating(model: nn.Module) -> Iterator[None]:
+    """Hold a model in evaluation mode, and give each module its own mode back afterwards."""
+    modes = {module: module.training for module in model.modules()}
+    model.eval()
+    try:
+        yield
+    finally:
+        for module, mode in modes.items():
+            module.training = mode

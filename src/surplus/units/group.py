@@ -1,0 +1,82 @@
+"""Groups: the units of one layer, and every slice of every tensor that goes with each of them."""
+
+from dataclasses import dataclass
+from typing import Literal, final
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+Kind = Literal["neuron", "filter", "head", "embedding feature"]
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class Slot:
+    """Where the units of a group sit in one tensor: unit i owns the positions `index[i]` along `axis`."""
+
+    tensor: str
+    """The name in the model's state dict."""
+    axis: int
+    index: Int[Tensor, "units width"]
+
+    def vectors(self, tensor: Float[Tensor, "..."]) -> Float[Tensor, "units slice"]:
+        """Return each unit's slice of the tensor, flattened."""
+        units, width = self.index.shape
+        chosen = tensor.index_select(self.axis, self.index.reshape(-1).to(tensor.device))
+        moved = chosen.movedim(self.axis, 0)
+        return moved.reshape(units, width * moved[0].numel())
+
+    def positions(self, chosen: Int[Tensor, " chosen"]) -> Int[Tensor, " positions"]:
+        """Return the positions along `axis` that the chosen units own, in order."""
+        return self.index[chosen].reshape(-1).sort().values
+
+
+@final
+@dataclass(frozen=True)
+class Constraint:
+    """A rule on what may go together: as many units must be taken from each of equal blocks."""
+
+    num_blocks: int
+    reason: str
+
+
+@final
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Group:
+    """The units of one layer.
+
+    A unit is all its slots: its incoming weights, what it carries along (bias, normalisation), its outgoing weights.
+    """
+
+    name: str
+    """The layer's name in the model."""
+    kind: Kind
+    size: int
+    """How many units there are."""
+    incoming: tuple[Slot, ...]
+    """The weights that compute the unit."""
+    carried: tuple[Slot, ...] = ()
+    """What belongs to the unit besides: bias, scale and shift, running statistics."""
+    outgoing: tuple[Slot, ...] = ()
+    """The weights that read the unit."""
+    constraints: tuple[Constraint, ...] = ()
+    protected: str | None = None
+    """Why these units cannot be removed, or None if they can."""
+    activation: str | None = None
+    """The module whose output, along axis 1, is the units' activation; None if there is no such module."""
+
+    @property
+    def slots(self) -> tuple[Slot, ...]:
+        """Every slice that must go with a unit."""
+        return self.incoming + self.carried + self.outgoing
+
+
+def every(size: int, width: int = 1) -> Int[Tensor, "units width"]:
+    """Return the index map of units that own `width` neighbouring positions each.
+
+    Example:
+        >>> every(3, 2).tolist()
+        [[0, 1], [2, 3], [4, 5]]
+    """
+    return torch.arange(size * width).view(size, width)

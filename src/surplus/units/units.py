@@ -1,0 +1,93 @@
+"""`Units`: all groups of one model, as they were found on one example."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import final
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from surplus.base import InvalidArgument, Table, unknown_name
+from surplus.units.group import Group, Slot
+
+Weights = nn.Module | Mapping[str, Tensor]
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class Units:
+    """The removable things of one model, by layer and index. Prints as a readable table."""
+
+    model: nn.Module
+    """The model on which the units were found."""
+    example: Tensor
+    """The inputs on which the model was run."""
+    groups: dict[str, Group]
+
+    def __getitem__(self, name: str) -> Group:
+        if name not in self.groups:
+            raise unknown_name("layer", name, self.groups)
+        return self.groups[name]
+
+    def __iter__(self) -> Iterator[Group]:
+        return iter(self.groups.values())
+
+    def __len__(self) -> int:
+        return len(self.groups)
+
+    def removable(self) -> list[Group]:
+        """Return the groups whose units can be removed."""
+        return [group for group in self if group.protected is None]
+
+    def chosen(self, name: str) -> Group:
+        """Return a group whose units can be removed.
+
+        Raises:
+            UnknownName: there is no layer of that name.
+            InvalidArgument: its units cannot be removed; the error says why.
+        """
+        group = self[name]
+        if group.protected is not None:
+            raise InvalidArgument(
+                f"The units of `{name}` cannot be removed: {group.protected}."
+                f" Layers whose units can: {', '.join(each.name for each in self.removable()) or 'none'}."
+            )
+        return group
+
+    def weight_vectors(self, name: str, of: Weights | None = None) -> Float[Tensor, "units fan_in"]:
+        """Return each unit's incoming weights, flattened.
+
+        Args:
+            name: The layer.
+            of: A model of the same shape, or its state dict; None takes the model on which the units were found.
+        """
+        return self._vectors(self[name].incoming, of)
+
+    def outgoing(self, name: str, of: Weights | None = None) -> Float[Tensor, "units fan_out"]:
+        """Return each unit's outgoing weights, flattened; arguments as for `weight_vectors`."""
+        return self._vectors(self[name].outgoing, of)
+
+    def table(self) -> Table:
+        """Return one row per group: its kind, its size, where its weights lie, why it is protected."""
+        return Table.from_rows(
+            [
+                {
+                    "layer": group.name,
+                    "kind": group.kind,
+                    "units": group.size,
+                    "incoming": ", ".join(slot.tensor for slot in group.incoming),
+                    "outgoing": ", ".join(slot.tensor for slot in group.outgoing),
+                    "removable": "yes" if group.protected is None else f"no: {group.protected}",
+                }
+                for group in self
+            ]
+        )
+
+    def __str__(self) -> str:
+        return str(self.table())
+
+    def _vectors(self, slots: tuple[Slot, ...], of: Weights | None) -> Float[Tensor, "units slice"]:
+        source = self.model if of is None else of
+        tensors = source.state_dict() if isinstance(source, nn.Module) else source
+        return torch.cat([slot.vectors(tensors[slot.tensor].detach()) for slot in slots], dim=1)

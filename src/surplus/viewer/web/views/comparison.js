@@ -1,0 +1,30 @@
+// Dense, masked and cut: what was saved, what it cost, and that the last two compute the same.
+
+import { bytes, element, number, percent, section, table } from "surplus/kit.js";
+
+const HELP = "A masked network has the removed units' weights at zero: it is neither smaller nor faster, its zeros are stored and "
+  + "multiplied like any other number. The cut network is without them and computes the same, up to rounding. Latency is the measured "
+  + "median with quartiles of a forward pass, timed side by side on one machine; MACs are counted. The last column is the largest "
+  + "absolute difference between an output of the network and one of the masked network.";
+
+export function draw(data) {
+  return section("Dense, masked, cut", HELP, data.map(one));
+}
+
+function one(cut) {
+  const { settings, layers } = cut;
+  const what = layers.map((each) => `${each.layer}: ${number(each.kept)} of ${number(each.size)} units kept`).join("; ");
+  const order = settings.score.kind + (settings.highest ? ", highest first" : ", lowest first");
+  const rows = cut.rows.map((row) => [
+    row.network, number(row.parameters), number(row.macs), bytes(row.bytes),
+    `${row.latency.toFixed(3)} (${row.latency_lower.toFixed(3)}–${row.latency_upper.toFixed(3)})`,
+    percent(row.validation_accuracy, 2), percent(row.test_accuracy, 2), difference(row.difference_to_masked),
+  ]);
+  const heads = ["network", "parameters", "MACs", "file", `latency [${cut.units.latency}]`, "validation", "test", "off masked by"];
+  return element("div", {}, element("p", {}, `By ${order}. ${what}.`),
+    element("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": "Comparison" }, table(heads, rows)));
+}
+
+function difference(value) {
+  return value && value < 1e-3 ? value.toExponential(1) : String(Number(value.toPrecision(3)));
+}

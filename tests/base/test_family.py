@@ -1,0 +1,48 @@
+from abc import abstractmethod
+from dataclasses import dataclass
+
+import pytest
+
+from surplus.base import Family, InvalidArgument, UnknownName, lookup, members, register
+
+
+class Colour(Family):
+    __slots__ = ()
+
+    @abstractmethod
+    def hue(self) -> int: ...
+
+
+@register("red")
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Red(Colour):
+    def hue(self) -> int:
+        return 0
+
+
+def test_a_member_is_found_by_its_name():
+    assert lookup(Colour, "red") is Red
+    assert members(Colour) == {"red": Red}
+    assert Red.kind == "red"
+
+
+def test_a_wrong_name_gets_a_suggestion_and_the_list():
+    with pytest.raises(UnknownName) as wrong:
+        lookup(Colour, "rad")
+    assert str(wrong.value) == "There is no colour called `rad`. Did you mean `red`? Known: red."
+
+
+def test_two_members_cannot_share_a_name():
+    with pytest.raises(InvalidArgument, match="`red` already names"):
+
+        @register("red")
+        class Scarlet(Colour):
+            def hue(self) -> int:
+                return 1
+
+
+def test_families_do_not_share_registers():
+    class Shape(Family):
+        __slots__ = ()
+
+    assert members(Shape) == {}

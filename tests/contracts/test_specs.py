@@ -1,0 +1,80 @@
+"""Every member of every family survives the way to JSON and back."""
+
+import dataclasses
+
+import pytest
+
+import surplus.methods
+import surplus.viewer
+from surplus.base import (
+    Family,
+    Intervention,
+    Moments,
+    Net,
+    Probe,
+    Schedule,
+    Task,
+    decode,
+    encode,
+    fingerprint,
+    lookup,
+    members,
+)
+from surplus.scores import Score
+from surplus.training import RECIPES, Optimizer, Spec
+
+FAMILIES = (
+    Intervention,
+    Moments,
+    Net,
+    Optimizer,
+    Probe,
+    Schedule,
+    Score,
+    Task,
+    surplus.methods.Method,
+)
+REQUIRED = {
+    "pruning": {"sparsity": 0.5},
+    "cutting": {"sparsity": 0.5},
+    "scheduled-pruning": {"at": (1,), "sparsity": 0.5},
+}
+CASES = [(family, name) for family in FAMILIES for name in members(family)]
+
+
+def made(family: type[Family], name: str) -> Family:
+    return lookup(family, name)(**REQUIRED.get(name, {}))
+
+
+@pytest.mark.parametrize(
+    ("family", "name"), CASES, ids=lambda case: getattr(case, "__name__", case)
+)
+def test_survives_json(family, name):
+    member = made(family, name)
+    again = decode(family, encode(member))
+    assert again == member
+    assert fingerprint(again) == fingerprint(member)
+
+
+@pytest.mark.parametrize(
+    ("family", "name"), CASES, ids=lambda case: getattr(case, "__name__", case)
+)
+def test_is_a_frozen_final_dataclass(family, name):
+    member = made(family, name)
+    assert dataclasses.is_dataclass(member)
+    assert member.__dataclass_params__.frozen
+    assert all(field.kw_only for field in dataclasses.fields(member))
+    with pytest.raises(TypeError, match="is final"):
+        type("Variant", (type(member),), {})
+
+
+@pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.__name__)
+def test_the_family_itself_cannot_be_made(family):
+    with pytest.raises(TypeError, match="abstract"):
+        family()
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_recipes_survive_json(name):
+    spec = RECIPES[name]()
+    assert decode(Spec, encode(spec)) == spec

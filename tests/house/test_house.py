@@ -1,0 +1,169 @@
+"""The house rules that no tool checks: cards, references, lengths, the words of the table."""
+
+import ast
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+
+import surplus
+import surplus.methods
+import surplus.viewer
+from surplus.base import (
+    Intervention,
+    Moments,
+    Net,
+    Probe,
+    Schedule,
+    Task,
+    bibliography,
+    members,
+)
+from surplus.methods import Method
+from surplus.scores import Score
+from surplus.training import Optimizer
+
+ROOT = Path(surplus.__file__).parent
+ROOMS = sorted(
+    path.name for path in ROOT.iterdir() if path.is_dir() and not path.name.startswith("_")
+)
+FILES = sorted(path for path in ROOT.rglob("*.py"))
+FAMILIES = (Score, Net, Task, Method, Optimizer, Schedule, Moments, Probe, Intervention)
+MEMBERS = [
+    member
+    for family in FAMILIES
+    for member in members(family).values()
+    if member.__module__.startswith("surplus.")
+]
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_every_room_has_its_card(room):
+    card = ast.get_docstring(ast.parse((ROOT / room / "__init__.py").read_text())) or ""
+    assert "What lives here:" in card
+    assert "May import:" in card
+    assert re.search(r"^To add ", card, re.MULTILINE)
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_a_card_says_what_the_room_may_import(room):
+    """The card lists the rooms that the room does import, and no other."""
+    card = ast.get_docstring(ast.parse((ROOT / room / "__init__.py").read_text())) or ""
+    allowed = re.search(r"May import: (.*?)(?:\. |\.\n|\.$)", card, re.DOTALL).group(1)
+    if allowed.startswith("every other room"):
+        return
+    listed = set(re.findall(r"`(\w+)`", allowed))
+    imported = set()
+    for path in (ROOT / room).rglob("*.py"):
+        found = re.findall(r"^\s*(?:from|import) surplus\.(\w+)", path.read_text(), re.MULTILINE)
+        imported |= set(found) - {room}
+    assert imported <= listed, f"{room} imports {imported - listed}, which its card does not list"
+
+
+def test_every_reference_stands_in_the_bibliography_and_every_entry_is_used():
+    known = set(bibliography())
+    used = {key for member in MEMBERS for key in member.references}
+    assert used <= known
+    text = "".join(path.read_text() for path in FILES)
+    assert {key for key in known if key not in text} == set()
+
+
+@pytest.mark.parametrize("member", MEMBERS, ids=lambda member: member.kind)
+def test_every_criterion_and_method_says_where_it_comes_from(member):
+    if issubclass(member, Score | Method | Net | Task):
+        assert re.search(r"^\s*Reference: ", member.__doc__, re.MULTILINE)
+        named = re.search(r"Reference: (.*)", member.__doc__, re.DOTALL).group(1)
+        for key in member.references[:1]:
+            assert key in named
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_files_and_functions_are_short(path):
+    text = path.read_text()
+    assert len(text.splitlines()) <= 400
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.FunctionDef):
+            assert node.end_lineno - node.lineno < 60, f"{node.name} is too long"
+
+
+def test_the_median_file_is_short():
+    lengths = sorted(len(path.read_text().splitlines()) for path in FILES)
+    assert lengths[len(lengths) // 2] < 120
+
+
+FORBIDDEN = {
+    r"\bimportance\b": "score",
+    r"\bsaliency\b": "score",
+    r"\bpickle\b": "safetensors (nothing is pickled)",
+    r"from __future__ import annotations": "nothing: it turns off the run-time shape check",
+}
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_words_are_those_of_the_table(path):
+    text = re.sub(r"no pickle|morcos2018importance", "", path.read_text())
+    for pattern, instead in FORBIDDEN.items():
+        assert not re.search(pattern, text), f"say {instead}"
+
+
+def test_every_public_name_is_loaded_on_demand():
+    for name in surplus.__all__:
+        assert getattr(surplus, name) is not None
+    with pytest.raises(AttributeError, match="has no attribute 'prune'"):
+        surplus.prune  # noqa: B018
+
+
+def test_the_version_is_one():
+    cff = (ROOT.parent.parent / "CITATION.cff").read_text()
+    assert f"version: {surplus.__version__}\n" in cff
+
+
+def test_everything_the_tests_run_with_is_pinned():
+    root = ROOT.parent.parent
+    project = tomllib.loads((root / "pyproject.toml").read_text())
+    pinned = {
+        line.split("==")[0].lower().replace("_", "-")
+        for line in (root / "constraints.txt").read_text().splitlines()
+        if "==" in line
+    }
+    groups = project["dependency-groups"]
+    wanted = project["project"]["dependencies"] + [
+        each for name in ("test", "dev", "bench") for each in groups[name] if isinstance(each, str)
+    ]
+    names = {re.split(r"[>=<\[]", each)[0].lower() for each in wanted}
+    assert names <= pinned
+    assert "torch==2.13.0" in (root / "constraints.txt").read_text()
+
+
+def test_make_help_explains_every_target():
+    text = (ROOT.parent.parent / "Makefile").read_text()
+    phony = re.search(r"^\.PHONY: (.*)$", text, re.MULTILINE).group(1).split()
+    for target in phony:
+        assert re.search(rf"^{target}:.*## \S.*\.$", text, re.MULTILINE), target
+
+
+def test_the_criterion_of_the_contributing_page_works(tmp_path, mlp, example):
+    """The page promises that one file is enough: take the code off it and use it."""
+    import importlib.util
+
+    from planted import batches
+    from surplus.scores import score
+    from surplus.units import find_units
+
+    page = (ROOT.parent.parent / "CONTRIBUTING.md").read_text()
+    code = re.search(r"```python\n(.*?)```", page, re.DOTALL).group(1)
+    (tmp_path / "spread.py").write_text(code)
+    spec = importlib.util.spec_from_file_location("spread", tmp_path / "spread.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    try:
+        found = score(
+            mlp,
+            find_units(mlp, example),
+            members(Score)["activation-spread"](),
+            batches(9, (6,), 3),
+        )
+        assert (found.values["0"] >= 0).all() and found.values["0"].shape == (8,)
+    finally:
+        del Score._members["activation-spread"]

@@ -1,0 +1,64 @@
+import pytest
+import torch
+from torch import nn
+
+from planted import TinyConv, batches
+from surplus.edits import cut, to_raw
+from surplus.masks import Mask, enforce
+from surplus.passes import compare, file_bytes, num_macs, num_parameters, performance, tapped
+from surplus.store import write_bundle
+from surplus.units import find_units
+
+
+def test_the_table_is_honest_about_masked_and_cut():
+    model = TinyConv().build((1, 4, 4), 3, seed=0)
+    data = batches(20, (1, 4, 4), 3, torch.float32)
+    example = data[0][0]
+    mask = Mask.full(find_units(model, example))
+    mask.kept["conv1"][:2] = False
+    masked, (smaller, _) = enforce(model, mask), cut(model, mask)
+    table = compare(model, masked, smaller, example, {"test": data}, num_rounds=5)
+    dense, hidden, small = table.rows()
+    assert dense["parameters"] == hidden["parameters"] > small["parameters"]
+    assert dense["macs"] == hidden["macs"] > small["macs"]
+    assert dense["bytes"] == hidden["bytes"] > small["bytes"]
+    assert hidden["difference_to_masked"] == 0
+    assert small["difference_to_masked"] < 1e-5 < dense["difference_to_masked"]
+    assert small["test_accuracy"] == hidden["test_accuracy"]
+    assert all(
+        row["latency_lower"] <= row["latency"] <= row["latency_upper"] for row in table.rows()
+    )
+    assert table.units["latency"] == "ms, batch 20, 1 thread"
+
+
+def test_costs_are_counted(tmp_path):
+    model = nn.Sequential(
+        nn.Conv2d(2, 3, 3, padding=1), nn.ReLU(), nn.Flatten(), nn.Linear(3 * 16, 5)
+    )
+    example = torch.zeros(7, 2, 4, 4)
+    assert num_macs(model, example) == 16 * 3 * 2 * 9 + 48 * 5
+    assert num_parameters(model) == 3 * 2 * 9 + 3 + 48 * 5 + 5
+    tensors = {name: to_raw(tensor) for name, tensor in model.state_dict().items()}
+    write_bundle(tmp_path / "x.safetensors", tensors, {})
+    assert file_bytes(model) == (tmp_path / "x.safetensors").stat().st_size
+
+
+def test_performance_counts_and_restores_the_mode(mlp):
+    mlp.train()
+    data = batches(11, (6,), 3)
+    found = performance(mlp, data)
+    outputs = torch.cat([mlp(inputs) for inputs, _ in data])
+    targets = torch.cat([targets for _, targets in data])
+    assert found.num_correct == int((outputs.argmax(1) == targets).sum())
+    assert found.loss == pytest.approx(
+        float(nn.functional.cross_entropy(outputs, targets).detach())
+    )
+    assert mlp.training
+
+
+def test_taps_go_away_even_after_an_error(mlp, example):
+    with pytest.raises(ZeroDivisionError), tapped(mlp, ["1", "3"]) as seen:
+        mlp(example)
+        assert seen["1"].shape == (4, 8)
+        raise ZeroDivisionError
+    assert all(not module._forward_hooks for module in mlp.modules())

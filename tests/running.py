@@ -1,0 +1,84 @@
+"""Small specs and runs for the tests of training, methods and the command line."""
+
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from planted import Stripes, TinyConv, TinyMLP
+from surplus.base import Net, Nowhere
+from surplus.methods import Context, train
+from surplus.store import Run, Store
+from surplus.training import Member, Spec, Training
+from surplus.training.moments import AtSteps, EverySteps
+from surplus.training.optimizers import SGD, Adam, AdamW
+from surplus.training.probes import Evaluation
+
+NETS: dict[str, Net] = {
+    "mlp": TinyMLP(),
+    "dropout": TinyMLP(dropout=0.4),
+    "no-bias": TinyMLP(bias=False),
+    "conv": TinyConv(),
+}
+OPTIMIZERS = {
+    "sgd": SGD(learning_rate=0.05, momentum=0.9, weight_decay=1e-3),
+    "nesterov": SGD(learning_rate=0.05, momentum=0.9, nesterov=True),
+    "adam": Adam(learning_rate=0.01),
+    "adamw": AdamW(learning_rate=0.01, weight_decay=0.1),
+}
+
+
+def spec(net: str = "mlp", optimizer: str = "sgd", num_steps: int = 24, **training: object) -> Spec:
+    """Return a spec of a few steps, with snapshots every six and evaluations every twelve."""
+    settings = {
+        "batch_size": 10,
+        "num_steps": num_steps,
+        "snapshots": EverySteps(every=6),
+        "log": EverySteps(every=4),
+        "probes": (Evaluation(at=EverySteps(every=12)),),
+        **training,
+    }
+    return Spec(
+        net=NETS[net],
+        task=Stripes(),
+        training=Training(optimizer=OPTIMIZERS[optimizer], **settings),  # type: ignore[arg-type]
+    )
+
+
+def member(spec: Spec, seed: int = 0) -> Member:
+    """Return a fresh run of a spec that records nothing."""
+    model = spec.net.build(spec.task.input_shape, spec.task.num_classes, seed)
+    return Member(spec=spec, seed=seed, model=model, recorder=Nowhere())
+
+
+def context(folder: Path) -> Context:
+    """Return a silent context that keeps runs in a folder."""
+    return Context(store=Store(folder / "runs"), progress=False)
+
+
+def finished(folder: Path, seed: int = 0, **settings: object) -> tuple[Run, Context]:
+    """Train a small spec to its end."""
+    where = context(folder)
+    (run,) = train(spec(**settings), (seed,), where)  # type: ignore[arg-type]
+    return run, where
+
+
+def same(one: nn.Module, other: nn.Module) -> bool:
+    """Say whether two networks hold the same bits."""
+    states = one.state_dict(), other.state_dict()
+    return all(torch.equal(a, b) for a, b in zip(*(s.values() for s in states), strict=True))
+
+
+def record(run: Run) -> tuple[object, ...]:
+    """Return all of a run's record that must not depend on how often it was interrupted."""
+    events = [
+        (event.kind, event.step, event.values)
+        for event in run.events().events
+        if event.kind not in ("resume", "damage", "environment")
+    ]
+    tensors = {step: run.snapshot(step).tensors for step in run.snapshots()}
+    last = max(tensors)
+    return events, tensors, run.checkpoint(last).tensors, run.status()
+
+
+QUIET = AtSteps()

@@ -1,0 +1,222 @@
+"""A fleet member is bit for bit the run it would have been alone."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from planted import Stripes
+from running import NETS, OPTIMIZERS, member, same, spec
+from surplus.base import InvalidArgument
+from surplus.nets import LeNet300100
+from surplus.training import Order, Spec, train_fleet
+from surplus.training.optimizers import SGD
+
+
+def varied(base: Spec, place: int) -> Spec:
+    """Return the spec with another learning rate and weight decay for each replica."""
+    optimizer = base.training.optimizer
+    changed = replace(
+        optimizer,
+        learning_rate=optimizer.learning_rate * (1 + 0.1 * place),
+        weight_decay=optimizer.weight_decay * (1 + place),
+    )
+    return replace(base, training=replace(base.training, optimizer=changed))
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+@pytest.mark.parametrize("net", NETS)
+def test_a_fleet_of_one_is_bit_identical_to_a_member_of_any_fleet(net, optimizer):
+    parts = Stripes().load()
+    base = spec(net, optimizer)
+    for size in (2, 5):
+        together = train_fleet([member(varied(base, seed), seed) for seed in range(size)], parts)
+        for seed in (0, size - 1):
+            (alone,) = train_fleet([member(varied(base, seed), seed)], parts)
+            assert same(alone, together[seed])
+
+
+def test_order_in_the_fleet_does_not_matter():
+    parts = Stripes().load()
+    forwards = train_fleet([member(spec(), seed) for seed in (0, 1, 2)], parts)
+    backwards = train_fleet([member(spec(), seed) for seed in (2, 1, 0)], parts)
+    assert all(same(a, b) for a, b in zip(forwards, reversed(backwards), strict=True))
+
+
+@pytest.mark.parametrize("width", [0.05, 0.37])
+def test_bit_identity_at_odd_widths(width):
+    """Widths that are no multiple of a vector register, where a scalar remainder would show."""
+    parts = Stripes().load()
+    base = replace(spec(num_steps=40), net=LeNet300100(width=width))
+    together = train_fleet([member(base, seed) for seed in range(7)], parts)
+    for seed in (0, 3, 6):
+        assert same(train_fleet([member(base, seed)], parts)[0], together[seed])
+
+
+@pytest.mark.parametrize("batch_size", [1, 3, 10, 25, 32])
+def test_bit_identity_at_any_batch_size(batch_size):
+    """Batches that are no multiple of a vector register, down to a single example."""
+    parts = Stripes().load()
+    base = spec(num_steps=16, batch_size=batch_size)
+    together = train_fleet([member(base, seed) for seed in range(5)], parts)
+    for seed in (0, 4):
+        assert same(train_fleet([member(base, seed)], parts)[0], together[seed])
+
+
+@pytest.mark.parametrize("activation", [nn.Sigmoid, nn.Softplus, nn.Tanh, nn.GELU])
+def test_padding_stays_silent_through_any_activation(activation):
+    """A sigmoid makes one half of the padding's zeros; nothing of that may reach the next layer."""
+    torch.manual_seed(0)
+    layers = [nn.Flatten(), nn.Linear(16, 5), activation(), nn.Linear(5, 3)]
+    one = replace(member(spec(num_steps=30)), model=nn.Sequential(*layers))
+    parts = Stripes().load()
+    (ours,) = train_fleet([one], parts)
+    together = train_fleet([one, replace(one, seed=1)], parts)
+    assert same(ours, together[0])
+    model = one.model
+    optimizer = torch.optim.SGD(model.parameters(), 0.05, momentum=0.9, weight_decay=1e-3)
+    order = Order(0, len(parts.train), 10, one.spec.training.clock(len(parts.train)))
+    for step in range(30):
+        inputs, targets = parts.train.batch(order.batch(step))
+        optimizer.zero_grad()
+        F.cross_entropy(model(inputs), targets).backward()
+        optimizer.step()
+    for mine, theirs in zip(ours.parameters(), model.parameters(), strict=True):
+        torch.testing.assert_close(mine, theirs, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_bit_identity_of_lenet_over_two_hundred_steps(optimizer):
+    parts = Stripes(num_train=600).load()
+    base = replace(
+        spec(optimizer=optimizer, num_steps=200, batch_size=60),
+        net=LeNet300100(),
+        task=Stripes(num_train=600),
+    )
+    together = train_fleet([member(varied(base, seed), seed) for seed in range(16)], parts)
+    for seed in (0, 7, 15):
+        (alone,) = train_fleet([member(varied(base, seed), seed)], parts)
+        assert same(alone, together[seed])
+
+
+def test_it_takes_the_steps_of_a_bare_torch_loop():
+    parts = Stripes().load()
+    wanted = spec("mlp", "sgd", num_steps=20)
+    (ours,) = train_fleet([member(wanted)], parts)
+    model = member(wanted).model
+    optimizer = torch.optim.SGD(model.parameters(), 0.05, momentum=0.9, weight_decay=1e-3)
+    clock = wanted.training.clock(len(parts.train))
+    order = Order(0, len(parts.train), 10, clock)
+    for step in range(20):
+        inputs, targets = parts.train.batch(order.batch(step))
+        optimizer.zero_grad()
+        F.cross_entropy(model(inputs), targets).backward()
+        optimizer.step()
+    for mine, theirs in zip(ours.parameters(), model.parameters(), strict=True):
+        torch.testing.assert_close(mine, theirs, rtol=1e-4, atol=1e-5)
+
+
+def test_batch_norm_statistics_follow_torch():
+    parts = Stripes().load()
+    wanted = spec("conv", "sgd", num_steps=10)
+    (ours,) = train_fleet([member(wanted)], parts)
+    model = member(wanted).model.train()
+    optimizer = torch.optim.SGD(model.parameters(), 0.05, momentum=0.9, weight_decay=1e-3)
+    order = Order(0, len(parts.train), 10, wanted.training.clock(len(parts.train)))
+    for step in range(10):
+        inputs, targets = parts.train.batch(order.batch(step))
+        optimizer.zero_grad()
+        F.cross_entropy(model(inputs), targets).backward()
+        optimizer.step()
+    for name, theirs in model.state_dict().items():
+        torch.testing.assert_close(ours.state_dict()[name], theirs, rtol=1e-3, atol=1e-4)
+
+
+def test_every_epoch_sees_every_example_once_in_another_order():
+    clock = spec().training.clock(120)
+    order = Order(3, 120, 10, clock)
+    epochs = [torch.cat([order.batch(12 * epoch + k) for k in range(12)]) for epoch in range(2)]
+    assert all(sorted(epoch.tolist()) == list(range(120)) for epoch in epochs)
+    assert not torch.equal(*epochs)
+    assert torch.equal(Order(3, 120, 10, clock).batch(13), order.batch(13))
+
+
+def test_bfloat16_trains_close_to_float32():
+    parts = Stripes().load()
+    (full,) = train_fleet([member(spec(num_steps=60))], parts)
+    (half,) = train_fleet([member(spec(num_steps=60, precision="bfloat16"))], parts)
+    assert not same(full, half)
+    inputs, _ = parts.test.batch(torch.arange(20))
+    with torch.no_grad():
+        assert float((full(inputs) - half(inputs)).abs().max()) < 1.0
+    assert all(parameter.dtype == torch.float32 for parameter in half.parameters())
+
+
+def test_a_compiled_step_computes_the_same():
+    parts = Stripes().load()
+    (eager,) = train_fleet([member(spec(num_steps=8))], parts)
+    (compiled,) = train_fleet([member(spec(num_steps=8, compile="aot_eager"))], parts)
+    for mine, theirs in zip(eager.parameters(), compiled.parameters(), strict=True):
+        torch.testing.assert_close(mine, theirs, rtol=1e-5, atol=1e-6)
+
+
+def test_a_missing_compiler_is_named_with_what_to_install(monkeypatch):
+    monkeypatch.setattr("shutil.which", lambda name: None)
+    with pytest.raises(InvalidArgument, match=r"needs a C\+\+ compiler.*apt-get install g\+\+"):
+        train_fleet([member(spec(compile="inductor"))], Stripes().load())
+
+
+def test_what_differs_cannot_train_together():
+    parts = Stripes().load()
+    longer = spec(num_steps=30)
+    with pytest.raises(InvalidArgument, match="must have the same net, task, training and step"):
+        train_fleet([member(spec()), member(longer)], parts)
+    nesterov = replace(
+        spec(), training=replace(spec().training, optimizer=SGD(learning_rate=0.1, momentum=0.8))
+    )
+    with pytest.raises(InvalidArgument, match="must have the same"):
+        train_fleet([member(spec()), member(nesterov)], parts)
+    with pytest.raises(InvalidArgument, match="at least one run"):
+        train_fleet([], parts)
+
+
+class Doubling(nn.Module):
+    def forward(self, value):
+        return 2 * value
+
+
+def test_layers_without_a_batched_form_are_named():
+    one = member(spec())
+    strange = nn.Sequential(nn.Flatten(), nn.Linear(16, 3), Doubling())
+    with pytest.raises(InvalidArgument, match="Layer `2` is a Doubling, which the training engine"):
+        train_fleet([replace(one, model=strange)], Stripes().load())
+    layer = nn.Linear(16, 16)
+    shared = nn.Sequential(nn.Flatten(), layer, layer)
+    with pytest.raises(InvalidArgument, match="share parameters"):
+        train_fleet([replace(one, model=shared)], Stripes().load())
+
+
+def test_a_batch_larger_than_the_data_is_refused():
+    with pytest.raises(
+        InvalidArgument, match="`batch_size` is 500, but the train part holds only 120"
+    ):
+        train_fleet([member(spec(batch_size=500))], Stripes().load())
+
+
+@pytest.mark.gpu
+def test_on_a_cuda_device_it_learns_the_same():
+    if not torch.cuda.is_available():
+        pytest.skip("no CUDA device here")
+    from surplus.base import Parts
+
+    device = torch.device("cuda")
+    parts = Stripes().load()
+    (cpu,) = train_fleet([member(spec(num_steps=20))], parts)
+    (gpu,) = train_fleet(
+        [member(spec(num_steps=20))], Parts(*(p.to(device) for p in parts)), device
+    )
+    for mine, theirs in zip(cpu.parameters(), gpu.parameters(), strict=True):
+        torch.testing.assert_close(mine, theirs, rtol=1e-3, atol=1e-4)
