@@ -6,8 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from surplus.base import InvalidArgument, UnknownName, canonical, decode, encode, fingerprint
+from surplus.base import InvalidArgument, UnknownName, canonical, decode, encode, fingerprint, label
+from surplus.scores import Magnitude
 from surplus.training import Spec, Training, recipe
+from surplus.training.interventions import Pruning
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -85,6 +87,18 @@ def test_an_unknown_member_gets_a_suggestion():
         UnknownName, match="no net called `lenet-300`. Did you mean `lenet-300-100`"
     ):
         decode(Spec, data)
+
+
+def test_a_name_alone_stands_for_a_member_with_its_defaults():
+    data = encode(recipe("lenet-mnist-10k"))
+    data["net"] = "lenet-300-100"
+    assert decode(Spec, data) == recipe("lenet-mnist-10k")
+
+
+def test_labels_say_what_differs_from_the_defaults():
+    assert label(recipe("lenet-mnist-10k").net) == "lenet-300-100"
+    assert label(Magnitude(power=1)) == "magnitude:power=1"
+    assert label(Pruning(sparsity=0.5, score=Magnitude())) == "pruning:sparsity=0.5"
 
 
 def test_numbers_that_are_not_finite_are_refused():

@@ -10,7 +10,7 @@ import pytest
 
 import surplus.cli
 from running import spec
-from surplus.base import encode
+from surplus.base import Table, encode
 from surplus.cli import COMMANDS, main
 from surplus.edits import load
 from surplus.store import Store
@@ -93,6 +93,13 @@ def test_a_run_is_trained_listed_shown_pruned_reported_and_deleted(home, capsys)
     assert re.search(r"^cut +\d", printed.out, re.MULTILINE)
     assert load(out).fc1.out_features == 15
 
+    assert main(["prune", str(out), "--layers", "fc1", "--sparsity", "0.2", "--quiet"]) == 0
+    printed = capsys.readouterr()
+    assert "fc1: test accuracy [%] by share of its 15 units removed" in printed.out
+    curves = Table.from_csv((home / "small.ablation.csv").read_text())
+    assert max(curves["num_removed"]) == 15
+    assert (home / "small.comparison.csv").exists()
+
     assert main(["report", name]) == 0
     assert capsys.readouterr().out == "report.html\n"
     assert (home / "report.html").stat().st_size > 100_000
@@ -145,6 +152,15 @@ def test_parts_are_chosen_by_name_and_their_fields_are_flags(home, capsys):
     assert training["snapshots"]["kind"] == "log-spaced"
 
 
+def test_a_network_is_pruned_while_it_trains(home, capsys):
+    words = ["train", "--net", "lenet-300-100:width=0.1", "--training.num-steps", "20", "--quiet"]
+    words += ["--interventions", "pruning:sparsity=0.5,score=taylor,first=5,last=15,every=5"]
+    assert main(words) == 0
+    events = Store("runs").runs()[0].series("intervention")
+    assert [event.step for event in events] == [5, 10, 15]
+    assert len(events[-1].values["removed"]["fc1"]) == 15
+
+
 def test_forks_from_the_command_line(trained, capsys):
     words = ["prune", "last", "--runs", str(trained), "--layers", "fc1", "--sparsity", "0.5"]
     assert main([*words, "--fork-at", "10", "20", "--scores", "magnitude", "--quiet"]) == 0
@@ -177,6 +193,12 @@ WRONG = [
     (["prune", "--sparsity", "1"], "Removing everything leaves no network."),
     (["prune", "--out", "x.safetensors"], "`--out` and `--fork-at` need `--sparsity`"),
     (["prune", "ffff"], "There is no run `ffff`"),
+    (
+        ["prune", "--scores", "random", "--sparsity", "0.5"],
+        "`--scores` holds no criterion but random",
+    ),
+    (["prune", "--task", "mnist-10k"], "`--task` is for bundles"),
+    (["train", "--interventions", "pruning:sparsity=50"], "For 50 percent pass 0.5."),
     (["report", "ffff"], "There is no run `ffff`"),
     (["runs", "--delete", "ffff"], "There is no run `ffff`"),
     (["cite", "magnitud"], "Did you mean `magnitude`?"),

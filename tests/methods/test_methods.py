@@ -20,10 +20,13 @@ from surplus.methods import (
     best_order,
     model_of,
     spec_of,
+    subject_of_bundle,
+    subject_of_run,
     train,
     train_all,
     units_of,
 )
+from surplus.methods.cutting import write_cut
 from surplus.passes import frame_potential, performance
 from surplus.scores import FramePotential, LeaveOneOutLoss, Magnitude, Random, Taylor
 from surplus.training import From
@@ -160,10 +163,20 @@ def test_the_best_order_is_chosen_on_validation():
                     "test_accuracy": test,
                 }
             )
-    choice = best_order(Table.from_rows(rows), "fc1", 0.5)
-    assert (choice.score, choice.remove, choice.num_removed) == ("magnitude", "lowest", 1)
+    choice = best_order(Table.from_rows(rows), ("fc1",), 0.5)
+    assert choice == ("magnitude", "lowest", 0.8, 1.0)
     with pytest.raises(InvalidArgument, match="no criterion but random"):
-        best_order(Table.from_rows(rows).where(score="random"), "fc1", 0.5)
+        best_order(Table.from_rows(rows).where(score="random"), ("fc1",), 0.5)
+
+
+def test_one_criterion_with_two_settings_gives_two_curves(trained):
+    run, where = trained
+    scores = (Magnitude(), Magnitude(power=1))
+    curves = Ablation(layers=("fc1",), scores=scores).apply(run, where).tables["curves"]
+    assert set(curves["score"]) == {"magnitude", "magnitude:power=1"}
+    assert len(curves.where(score="magnitude", remove="lowest")) == 9
+    with pytest.raises(InvalidArgument, match="A criterion is named twice: magnitude, magnitude"):
+        Ablation(scores=(Magnitude(), Magnitude()))
 
 
 def test_a_cut_lies_on_its_curve(trained, curves, tmp_path):
@@ -174,9 +187,24 @@ def test_a_cut_lies_on_its_curve(trained, curves, tmp_path):
     _, masked, small = comparison.rows()
     assert masked["test_accuracy"] == small["test_accuracy"] == point["test_accuracy"][0]
     assert small["parameters"] == 16 * 4 + 4 + 4 * 6 + 6 + 6 * 3 + 3
-    cutting.write(run, tmp_path / "small.safetensors", where)
+    subject = subject_of_run(run, where)
+    _, edits, _ = cutting.cut(subject)
+    write_cut(subject, edits, tmp_path / "small.safetensors")
     again = load(tmp_path / "small.safetensors").eval()
     assert performance(again, where.parts(Stripes()).test).accuracy == small["test_accuracy"]
+    bundled = subject_of_bundle(tmp_path / "small.safetensors", where)
+    curve = Ablation(layers=("fc1",), remove=("lowest",)).curves(bundled)
+    assert curve["test_accuracy"][0] == small["test_accuracy"]
+    assert len(curve.where(score="magnitude")) == 5
+
+
+def test_what_was_pruned_in_training_is_cut_as_well(tmp_path):
+    where = context(tmp_path)
+    wanted = dataclasses.replace(spec(), interventions=(Pruning(sparsity=0.5, layers=("fc1",)),))
+    (run,) = train(wanted, (0,), where)
+    smaller, edits, _ = Cutting(sparsity=0.5, layers=("fc2",)).cut(subject_of_run(run, where))
+    assert (smaller.fc1.out_features, smaller.fc2.out_features) == (4, 3)
+    assert [kept.layer for kept in edits.steps[0].units] == ["fc2", "fc1"]
 
 
 def test_geometry_follows_the_weights(trained):

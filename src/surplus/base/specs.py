@@ -59,6 +59,20 @@ def fingerprint(value: Any, **identity: str) -> str:
     return hashlib.sha256(canonical(form).encode()).hexdigest()[:16]
 
 
+def label(member: Family) -> str:
+    """Return the short name of a member: its kind, and the settings that differ from their defaults.
+
+    It is written as the command line takes it, such as `magnitude:power=1`.
+    """
+    settings = _encode(member, terse=True)
+    words = [
+        f"{name}={value if isinstance(value, str) else canonical(value)}"
+        for name, value in settings.items()
+        if name not in ("kind", "version")
+    ]
+    return f"{member.kind}:{','.join(words)}" if words else member.kind
+
+
 def canonical(data: Any) -> str:
     """Write JSON data in the one way that is hashed: sorted keys, no blanks, no NaN.
 
@@ -168,6 +182,8 @@ def _decode_tuple(kind: Any, data: Any, where: str) -> tuple[Any, ...]:
 
 
 def _decode_member(family: type[Family], data: Any, where: str) -> Any:
+    if isinstance(data, str):  # the name alone: all fields at their defaults
+        data = {"kind": data}
     if not isinstance(data, dict) or not isinstance(data.get("kind"), str):
         raise _mismatch(where, data, f"an object with the `kind` of a {family.__name__.lower()}")
     member = lookup(family, data["kind"])

@@ -9,9 +9,9 @@ from typing import Annotated
 import tyro
 
 from surplus.cli.options import Common, parse, say
-from surplus.cli.prune import ablate, chosen_cut, compare_cut
+from surplus.cli.prune import ablate, compare_cut, target_run
 from surplus.cli.train import line
-from surplus.methods import train
+from surplus.methods import best_cut, train
 from surplus.methods.ablation import Ablation
 from surplus.methods.geometry import Geometry
 from surplus.training import recipe
@@ -47,9 +47,10 @@ def run(words: Sequence[str]) -> int:
     print(line(trained))
     say("\n2. Which units can go? Remove them one by one, by several criteria and at random.")
     ablation = Ablation(layers=("fc1", "fc2"))
-    curves = ablate(trained, ablation, context)
+    target = target_run(trained, context)
+    curves = ablate(target, ablation)
     say("\n3. Cut half of the first layer out, by the criterion that is best on validation.")
-    compare_cut(trained, chosen_cut(curves, ("fc1",), ablation.scores, SPARSITY), context)
+    compare_cut(target, best_cut(curves, ("fc1",), ablation.scores, SPARSITY))
     Geometry().apply(trained, context)
     write_report(trained, arguments.out)
     say(f"\nDone in {time.perf_counter() - begun:.0f} s. Open the report in a browser:")

@@ -8,29 +8,33 @@ from typing import Annotated, Literal
 
 import tyro
 
-from surplus.base import InvalidArgument, Table, check_sparsity
+from surplus.base import InvalidArgument, Table, Task, check_sparsity, label
 from surplus.cli.options import Common, member, parse, say
-from surplus.cli.tables import comparison_table, curve_table
-from surplus.methods import Choice, Context, best_order, model_of, units_of
+from surplus.cli.tables import comparison_table, curve_table, history_table
+from surplus.edits import Edits
+from surplus.methods import Context, Subject, best_cut, subject_of_bundle, subject_of_run
 from surplus.methods.ablation import Ablation
-from surplus.methods.cutting import Cutting
+from surplus.methods.cutting import Cutting, write_cut
 from surplus.methods.scheduled import ScheduledPruning
 from surplus.scores import Score
+from surplus.scores.random import Random
 from surplus.store import Run
+from surplus.store.files import write_whole
 
 
 @dataclass
 class Arguments:
     """Remove units of a trained network one by one, by several criteria side by side.
 
-    The curves are kept beside the run and shown by `surplus report`; here they are printed at some shares of removed
-    units, on the test part. With --sparsity, the criterion that is best on the validation part at that sparsity is
-    chosen, the units are cut out, and the dense, the masked and the cut network are compared; --out keeps the cut one.
-    With --fork-at, training is forked at those steps instead, pruned there, and continued.
+    The curves are kept beside the run, where `surplus report` finds them (or as CSV beside the bundle); here they are
+    printed at some shares of removed units, on the test part. With --sparsity, the criterion that is best on the
+    validation part at that sparsity is chosen, the units are cut out, and the dense, the masked and the cut network are
+    compared; --out keeps the cut one. With --fork-at, training is forked at those steps instead, pruned there by the
+    first criterion, and continued.
     """
 
     run: tyro.conf.Positional[str] = "last"
-    """The run: its folder, the start of its fingerprint, or `last`."""
+    """The run (its folder, the start of its fingerprint, or `last`), or a bundle (a .safetensors file)."""
     layers: tuple[str, ...] = ()
     """The layers; none takes all whose units can be removed."""
     scores: tuple[str, ...] = ("magnitude", "frame-potential", "random")
@@ -45,6 +49,8 @@ class Arguments:
     """Write the cut network to this safetensors bundle; needs --sparsity."""
     fork_at: tuple[int, ...] = ()
     """Fork training at these steps, prune --sparsity there, and go on; needs --sparsity."""
+    task: str | None = None
+    """What to judge a bundle on, by name; the default is the task that it names."""
     common: Annotated[Common, tyro.conf.arg(name="")] = dataclasses.field(default_factory=Common)
     """Where to work."""
 
@@ -57,27 +63,90 @@ def run(words: Sequence[str]) -> int:
     elif arguments.out is not None or arguments.fork_at:
         raise InvalidArgument("`--out` and `--fork-at` need `--sparsity`: how much is to go?")
     scores = tuple(member(Score, text) for text in arguments.scores)
+    if arguments.sparsity is not None and not arguments.fork_at:
+        if all(isinstance(score, Random) for score in scores):
+            raise InvalidArgument(
+                "`--scores` holds no criterion but random, which is a control and is not chosen."
+            )
     context = arguments.common.context()
-    chosen = context.store.find(arguments.run)
-    layers = _layers(chosen, arguments.layers, context)
+    target = _target(arguments, context)
+    layers = target.layers(arguments.layers)
     if arguments.fork_at:
-        return _schedule(chosen, layers, scores[0], arguments, context)
+        return _schedule(target, layers, scores[0], arguments)
     ablation = Ablation(
         layers=layers, scores=scores, remove=arguments.remove, repeats=arguments.repeats
     )
-    curves = ablate(chosen, ablation, context)
+    curves = ablate(target, ablation)
     if arguments.sparsity is not None:
-        cutting = chosen_cut(curves, layers, scores, arguments.sparsity)
-        compare_cut(chosen, cutting, context)
+        cutting = best_cut(curves, layers, scores, arguments.sparsity)
+        edits = compare_cut(target, cutting)
         if arguments.out is not None:
-            cutting.write(chosen, arguments.out, context)
+            write_cut(target.subject, edits, arguments.out)
             print(f"\nThe cut network is in {arguments.out}; `surplus.load` opens it.")
     return 0
 
 
-def ablate(run: Run, ablation: Ablation, context: Context) -> Table:
-    """Ablate a run, print the curves at some shares, and return them."""
-    curves = ablation.apply(run, context).tables["curves"]
+@dataclass
+class Target:
+    """What is pruned: a run, beside which results are kept, or a bundle, beside which they are written as CSV."""
+
+    subject: Subject
+    context: Context
+    run: Run | None = None
+    bundle: Path | None = None
+
+    def layers(self, asked: tuple[str, ...]) -> tuple[str, ...]:
+        """Return the layers asked for, or all whose units can be removed."""
+        for name in asked:
+            self.subject.units.chosen(name)
+        return asked or tuple(group.name for group in self.subject.units.removable())
+
+    def curves(self, ablation: Ablation) -> Table:
+        """Return the curves, from beside the run if they are there."""
+        if self.run is not None:
+            return ablation.apply(self.run, self.context).tables["curves"]
+        with self.context.threaded():
+            curves = ablation.curves(self.subject, self.context.progress)
+        self._write("ablation", curves)
+        return curves
+
+    def comparison(self, cutting: Cutting) -> tuple[Table, Edits]:
+        """Return the comparison and the edits of a cut, from beside the run if they are there."""
+        if self.run is not None:
+            derived = cutting.apply(self.run, self.context)
+            return derived.tables["comparison"], Edits.from_json(derived.values["edits"])
+        with self.context.threaded():
+            _, edits, comparison = cutting.cut(self.subject)
+        self._write("comparison", comparison)
+        return comparison, edits
+
+    def _write(self, name: str, table: Table) -> None:
+        assert self.bundle is not None
+        path = self.bundle.with_suffix(f".{name}.csv")
+        write_whole(path, table.to_csv().encode())
+        say(f"Written: {path}")
+
+
+def target_run(run: Run, context: Context) -> Target:
+    """Return a run as what is pruned."""
+    return Target(subject_of_run(run, context), context, run=run)
+
+
+def _target(arguments: Arguments, context: Context) -> Target:
+    task = None if arguments.task is None else member(Task, arguments.task)
+    bundle = Path(arguments.run)
+    if bundle.suffix == ".safetensors":
+        return Target(subject_of_bundle(bundle, context, task), context, bundle=bundle)
+    if task is not None:
+        raise InvalidArgument(
+            "`--task` is for bundles; a run is judged on the task that it learnt."
+        )
+    return target_run(context.store.find(arguments.run), context)
+
+
+def ablate(target: Target, ablation: Ablation) -> Table:
+    """Ablate, print the curves at some shares of removed units, and return them."""
+    curves = target.curves(ablation)
     for layer in dict.fromkeys(map(str, curves["layer"])):
         size = max(int(count or 0) for count in curves.where(layer=layer)["num_removed"])
         print(f"\n{layer}: test accuracy [%] by share of its {size} units removed\n")
@@ -85,55 +154,21 @@ def ablate(run: Run, ablation: Ablation, context: Context) -> Table:
     return curves
 
 
-def chosen_cut(
-    curves: Table, layers: tuple[str, ...], scores: tuple[Score, ...], sparsity: float
-) -> Cutting:
-    """Return the cut by the criterion that is best on validation, over all layers together."""
-    options: dict[tuple[str, str], list[Choice]] = {}
-    for layer in layers:
-        for choice in all_choices(curves, layer, sparsity):
-            options.setdefault((choice.score, choice.remove), []).append(choice)
-    (kind, remove), _ = max(
-        options.items(),
-        key=lambda option: (
-            sum(choice.validation_accuracy for choice in option[1]),
-            -sum(choice.validation_loss for choice in option[1]),
-        ),
+def compare_cut(target: Target, cutting: Cutting) -> Edits:
+    """Cut, print the comparison, and return the edits."""
+    direction = "highest" if cutting.highest else "lowest"
+    say(
+        f"\nBest on validation at sparsity {cutting.sparsity:g}: {label(cutting.score)}, {direction} first."
     )
-    score = next(each for each in scores if each.kind == kind)
-    say(f"\nBest on validation at sparsity {sparsity:g}: {kind}, {remove} first.")
-    return Cutting(sparsity=sparsity, score=score, layers=layers, highest=remove == "highest")
-
-
-def all_choices(curves: Table, layer: str, sparsity: float) -> list[Choice]:
-    """Return how each criterion and direction does on validation at a sparsity of one layer."""
-    pairs = dict.fromkeys(zip(curves["score"], curves["remove"], strict=True))
-    return [
-        best_order(curves.where(score=score, remove=remove), layer, sparsity)
-        for score, remove in pairs
-        if score != "random"
-    ]
-
-
-def compare_cut(run: Run, cutting: Cutting, context: Context) -> None:
-    """Cut a run's network and print the comparison."""
-    comparison = cutting.apply(run, context).tables["comparison"]
-    layers = ", ".join(cutting.layers or ())
-    print(f"\n{layers} at sparsity {cutting.sparsity:g}\n")
+    comparison, edits = target.comparison(cutting)
+    print(f"\n{', '.join(cutting.layers or ())} at sparsity {cutting.sparsity:g}\n")
     print(comparison_table(comparison))
+    return edits
 
 
-def _layers(run: Run, asked: tuple[str, ...], context: Context) -> tuple[str, ...]:
-    model, _ = model_of(run)
-    units = units_of(run, model, context)
-    for name in asked:
-        units.chosen(name)
-    return asked or tuple(group.name for group in units.removable())
-
-
-def _schedule(
-    run: Run, layers: tuple[str, ...], score: Score, arguments: Arguments, context: Context
-) -> int:
+def _schedule(target: Target, layers: tuple[str, ...], score: Score, arguments: Arguments) -> int:
+    if target.run is None:
+        raise InvalidArgument("`--fork-at` forks the training of a run; a bundle has none.")
     assert arguments.sparsity is not None
     method = ScheduledPruning(
         at=arguments.fork_at,
@@ -142,19 +177,7 @@ def _schedule(
         layers=layers,
         highest=arguments.remove == ("highest",),
     )
-    history = method.apply(run, context).tables["history"]
-    print(f"\n{score.kind} at sparsity {arguments.sparsity:g} in {', '.join(layers)}\n")
-    last = max(int(step or 0) for step in history["step"])
-    ends = history.where(step=last)
-    print(
-        Table(
-            {
-                "network": ends["arm"],
-                "validation [%]": [
-                    f"{100 * float(a or 0):.2f}" for a in ends["validation_accuracy"]
-                ],
-                "test [%]": [f"{100 * float(a or 0):.2f}" for a in ends["test_accuracy"]],
-            }
-        )
-    )
+    history = method.apply(target.run, target.context).tables["history"]
+    print(f"\n{label(score)} at sparsity {arguments.sparsity:g} in {', '.join(layers)}\n")
+    print(history_table(history))
     return 0

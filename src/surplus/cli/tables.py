@@ -51,5 +51,15 @@ def comparison_table(comparison: Table) -> Table:
     return Table.from_rows(rows)
 
 
+def history_table(history: Table) -> Table:
+    """Return how each arm of a scheduled pruning ended."""
+    last = max(int(step or 0) for step in history["step"])
+    ends = history.where(step=last)
+    columns: dict[str, list[Cell]] = {"network": ends["arm"]}
+    for part in ("validation", "test"):
+        columns[f"{part} [%]"] = [f"{100 * float(a or 0):.2f}" for a in ends[f"{part}_accuracy"]]
+    return Table(columns)
+
+
 def _order(score: Cell, remove: Cell, repeats: list[int]) -> str:
     return f"{len(repeats)} draws" if score == "random" else str(remove)

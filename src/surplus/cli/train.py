@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import tyro
 
 from surplus.base import (
+    Intervention,
     InvalidArgument,
     Moments,
     Net,
@@ -52,6 +53,8 @@ class Arguments:
     """The schedule of the learning rate, by name."""
     snapshots: str | None = None
     """When snapshots are kept, by name."""
+    interventions: tuple[str, ...] = ()
+    """What may change the run while it goes on, as in pruning:sparsity=0.5,first=100,last=500,every=100."""
     seeds: tuple[int, ...] = (0,)
     """The replicas to train; they train together."""
     dry_run: tyro.conf.FlagCreatePairsOff[bool] = False
@@ -74,6 +77,9 @@ def run(words: Sequence[str]) -> int:
     spec = replace(
         begun, net=arguments.own_net, task=arguments.own_task, training=arguments.training
     )
+    if arguments.interventions:
+        asked = tuple(member(Intervention, text) for text in arguments.interventions)
+        spec = replace(spec, interventions=asked)
     if arguments.dry_run:
         print(json.dumps({"fingerprint": address(spec), "spec": encode(spec)}, indent=1))
         return 0

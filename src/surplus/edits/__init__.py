@@ -2,7 +2,7 @@
 
 What lives here: `cut`; `Edits`, the record of what was done; `save` and `load`; `resize`, the one place where a
 tensor changes its shape.
-May import: `base`, `units`, `masks`, `nets`, `store`.
+May import: `base`, `units`, `masks`, `nets`, `tasks`, `store`.
 To add an edit: one file with its verb, a record in `Edits`, and its replay in `resize`.
 """
 

@@ -8,8 +8,9 @@ from typing import final
 import torch
 from torch import nn
 
-import surplus.nets  # noqa: F401 - a bundle names its network, so all of them must be known
-from surplus.base import CorruptFile, InvalidArgument, Net, decode, encode
+import surplus.nets
+import surplus.tasks  # noqa: F401 - a bundle names its network and task, so all of them must be known
+from surplus.base import CorruptFile, InvalidArgument, Net, Task, decode, encode
 from surplus.edits.edits import Edits
 from surplus.edits.resize import replay_
 from surplus.edits.tensors import from_raw, to_raw
@@ -24,6 +25,8 @@ class Origin:
     net: Net
     input_shape: tuple[int, ...]
     num_classes: int
+    task: Task | None = None
+    """What the network learnt, so that it can be judged again."""
 
     def build(self) -> nn.Module:
         """Return the network before any edit, with weights that are to be replaced."""

@@ -9,12 +9,13 @@ To add a method: one file with a final member of `Method` whose `compute` return
 from typing import Any
 
 from surplus.base import discover
-from surplus.methods.choosing import Choice, best_order
+from surplus.methods.choosing import Choice, best_cut, best_order
 from surplus.methods.context import Context
 from surplus.methods.launch import train, train_all
 from surplus.methods.method import Method
 from surplus.methods.results import Results
 from surplus.methods.runs import address, model_of, origin_of, spec_of, units_of
+from surplus.methods.subject import Subject, subject_of_bundle, subject_of_run
 
 _found = discover(__name__, __path__)
 globals().update(_found)
@@ -24,11 +25,15 @@ __all__ = [  # noqa: PLE0604 - the members are found, not listed
     "Context",
     "Method",
     "Results",
+    "Subject",
     "address",
+    "best_cut",
     "best_order",
     "model_of",
     "origin_of",
     "spec_of",
+    "subject_of_bundle",
+    "subject_of_run",
     "train",
     "train_all",
     "units_of",

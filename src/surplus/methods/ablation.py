@@ -5,14 +5,12 @@ from dataclasses import dataclass, replace
 from typing import Literal, NamedTuple
 
 import torch
-from torch import nn
 
-from surplus.base import Cell, InvalidArgument, Parts, Table, derive, register
-from surplus.masks import Mask
+from surplus.base import Cell, InvalidArgument, Table, derive, label, register
 from surplus.methods.context import Context
 from surplus.methods.method import Method
 from surplus.methods.results import Results
-from surplus.methods.runs import model_of, spec_of, units_of
+from surplus.methods.subject import Subject, subject_of_run
 from surplus.passes import Removals, frame_potential_along
 from surplus.scores import Layer, Score, order_of_removal
 from surplus.scores.frame_potential import FramePotential
@@ -20,7 +18,6 @@ from surplus.scores.magnitude import Magnitude
 from surplus.scores.random import Random
 from surplus.store import Run
 from surplus.training import progress
-from surplus.units import Units
 
 Direction = Literal["lowest", "highest"]
 UNITS = {"validation_loss": "nats", "test_loss": "nats"}
@@ -29,7 +26,8 @@ UNITS = {"validation_loss": "nats", "test_loss": "nats"}
 class Order(NamedTuple):
     """One order of removal and where it came from."""
 
-    score: Score
+    score: str
+    """The criterion's label; all random draws are called "random"."""
     remove: Direction
     repeat: int
     units: list[int]
@@ -61,73 +59,64 @@ class Ablation(Method):
     def __post_init__(self) -> None:
         if not self.scores or not self.remove:
             raise InvalidArgument("An ablation needs at least one criterion and one direction.")
+        labels = [label(score) for score in self.scores]
+        if len(set(labels)) < len(labels):
+            raise InvalidArgument(f"A criterion is named twice: {', '.join(labels)}.")
         if self.repeats < 1:
             raise InvalidArgument(f"`repeats` is {self.repeats}; it must be at least 1.")
 
     def compute(self, run: Run, context: Context) -> Results:
         """Ablate the run's network as it was in the end."""
-        model, mask = model_of(run)
-        units = units_of(run, model, context)
-        parts = context.parts(spec_of(run).task)
-        return Results(tables={"curves": self.curves(model, units, parts, mask, context.progress)})
+        return Results(
+            tables={"curves": self.curves(subject_of_run(run, context), context.progress)}
+        )
 
-    def curves(
-        self,
-        model: nn.Module,
-        units: Units,
-        parts: Parts,
-        mask: Mask | None = None,
-        shown: bool = False,
-    ) -> Table:
+    def curves(self, subject: Subject, shown: bool = False) -> Table:
         """Return one row per layer, criterion, direction, repeat and number of removals.
 
         Args:
-            model: A chain of layers.
-            units: Its units.
-            parts: The data: scores and choices look at validation, test is only reported.
-            mask: What was removed before; those units are not counted as removals.
+            subject: The network, its units and the data.
             shown: Whether to show a progress bar on a terminal.
 
         Raises:
             UnknownName: a layer that the model does not have.
             InvalidArgument: a layer whose units cannot be removed.
         """
-        names = self.layers or tuple(group.name for group in units.removable())
+        names = self.layers or tuple(group.name for group in subject.units.removable())
         for name in names:
-            units.chosen(name)
+            subject.units.chosen(name)
         rows: list[dict[str, Cell]] = []
         with progress("ablation", len(names), "layers", shown) as bar:
             for done, name in enumerate(names):
                 bar.update(done, name)
-                rows += self._layer(model, units, parts, mask, name)
+                rows += self._layer(subject, name)
         return Table.from_rows(rows, UNITS)
 
-    def _layer(
-        self, model: nn.Module, units: Units, parts: Parts, mask: Mask | None, name: str
-    ) -> Iterator[dict[str, Cell]]:
-        kept = torch.ones(units[name].size, dtype=torch.bool)
-        if mask is not None and mask.over == "units" and name in mask.kept:
-            kept = mask.kept[name]
-        layer = Layer(model, units, name, kept, parts.validation)
+    def _layer(self, subject: Subject, name: str) -> Iterator[dict[str, Cell]]:
+        layer = layer_of(subject, name)
         orders = self._orders(layer)
-        gone = (~kept).nonzero()[:, 0].tolist()
+        gone = (~layer.kept).nonzero()[:, 0].tolist()
         permutations = torch.tensor([gone + order.units for order in orders])
         curves = {
-            part: Removals(model, units, name, data).along(permutations)
-            for part, data in (("validation", parts.validation), ("test", parts.test))
+            part: Removals(subject.model, subject.units, name, data).along(permutations)
+            for part, data in (
+                ("validation", subject.parts.validation),
+                ("test", subject.parts.test),
+            )
         }
+        W = layer.weight_vectors[layer.kept]
         for place, order in enumerate(orders):
-            potential = frame_potential_along(layer.weight_vectors[kept], _ranks(order.units, kept))
+            potential = frame_potential_along(W, _ranks(order.units, layer.kept))
             for removed in range(len(order.units) + 1):
-                state = len(gone) + removed
                 row: dict[str, Cell] = {
                     "layer": name,
-                    "score": order.score.kind,
+                    "score": order.score,
                     "remove": order.remove,
                     "repeat": order.repeat,
                     "num_removed": removed,
                     "unit": order.units[removed - 1] if removed else None,
                 }
+                state = len(gone) + removed
                 for part, curve in curves.items():
                     row[f"{part}_accuracy"] = float(curve.accuracy[place, state])
                     row[f"{part}_loss"] = float(curve.loss[place, state])
@@ -141,12 +130,23 @@ class Ablation(Method):
                 # The reverse of a random order is one, so a second direction would show nothing new.
                 for repeat in range(self.repeats):
                     drawn = replace(score, seed=derive(score.seed, "repeat", repeat))
-                    orders.append(Order(score, "lowest", repeat, order_of_removal(drawn, layer)))
+                    orders.append(
+                        Order(score.kind, "lowest", repeat, order_of_removal(drawn, layer))
+                    )
                 continue
             for remove in self.remove:
                 units = order_of_removal(score, layer, highest=remove == "highest")
-                orders.append(Order(score, remove, 0, units))
+                orders.append(Order(label(score), remove, 0, units))
         return orders
+
+
+def layer_of(subject: Subject, name: str) -> Layer:
+    """Return a layer of a subject with the units that are still there, judged on validation."""
+    kept = torch.ones(subject.units.chosen(name).size, dtype=torch.bool)
+    mask = subject.mask
+    if mask is not None and mask.over == "units" and name in mask.kept:
+        kept = mask.kept[name]
+    return Layer(subject.model, subject.units, name, kept, subject.parts.validation)
 
 
 def _ranks(order: list[int], kept: torch.Tensor) -> torch.Tensor:

@@ -1,44 +1,70 @@
 """Choosing between criteria, on validation."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
-from surplus.base import InvalidArgument, Table
+from surplus.base import InvalidArgument, Table, label
+from surplus.methods.cutting import Cutting
+from surplus.scores import Score
 
 
 class Choice(NamedTuple):
-    """The criterion and direction that did best, and how well."""
+    """A criterion and a direction, and how they do on validation, averaged over layers."""
 
     score: str
     remove: str
-    num_removed: int
     validation_accuracy: float
     validation_loss: float
 
 
-def best_order(curves: Table, layer: str, sparsity: float) -> Choice:
-    """Return the criterion and direction with the highest validation accuracy at a sparsity of one layer.
+def best_order(curves: Table, layers: Sequence[str], sparsity: float) -> Choice:
+    """Return the criterion and direction with the highest validation accuracy at a sparsity of the given layers.
 
-    Ties go to the lower validation loss. Random orders are the control and are not chosen.
+    Each layer counts alone, as in the ablation; ties go to the lower validation loss. Random orders are the control and
+    are not chosen.
 
     Args:
         curves: The table of an ablation.
-        layer: The layer.
-        sparsity: The fraction of its units that is removed.
+        layers: The layers.
+        sparsity: The fraction of each layer's units that is removed.
+
+    Raises:
+        InvalidArgument: the ablation holds no criterion but random.
     """
-    rows = [row for row in curves.where(layer=layer).rows() if row["score"] != "random"]
-    if not rows:
-        raise InvalidArgument(f"The ablation holds no criterion but random for `{layer}`.")
-    size = max(int(row["num_removed"] or 0) for row in rows)
-    count = round(sparsity * size)
-    found = [
-        Choice(
-            str(row["score"]),
-            str(row["remove"]),
-            count,
-            float(row["validation_accuracy"] or 0),
-            float(row["validation_loss"] or 0),
-        )
-        for row in rows
-        if row["num_removed"] == count
+    orders = dict.fromkeys(zip(curves["score"], curves["remove"], strict=True))
+    choices = [
+        _judged(curves.where(score=score, remove=remove), layers, sparsity)
+        for score, remove in orders
+        if score != "random"
     ]
-    return max(found, key=lambda each: (each.validation_accuracy, -each.validation_loss))
+    if not choices:
+        raise InvalidArgument(
+            "The ablation holds no criterion but random, and random is not chosen."
+        )
+    return max(choices, key=lambda each: (each.validation_accuracy, -each.validation_loss))
+
+
+def best_cut(
+    curves: Table, layers: tuple[str, ...], scores: Sequence[Score], sparsity: float
+) -> Cutting:
+    """Return the cut by the criterion and direction that are best on validation at its sparsity."""
+    choice = best_order(curves, layers, sparsity)
+    score = next(each for each in scores if label(each) == choice.score)
+    highest = choice.remove == "highest"
+    return Cutting(sparsity=sparsity, score=score, layers=layers, highest=highest)
+
+
+def _judged(curve: Table, layers: Sequence[str], sparsity: float) -> Choice:
+    accuracies, losses = [], []
+    for layer in layers:
+        rows = curve.where(layer=layer)
+        size = max(int(count or 0) for count in rows["num_removed"])
+        (point,) = rows.where(num_removed=round(sparsity * size)).rows()
+        accuracies.append(float(point["validation_accuracy"] or 0))
+        losses.append(float(point["validation_loss"] or 0))
+    return Choice(
+        str(curve["score"][0]),
+        str(curve["remove"][0]),
+        sum(accuracies) / len(accuracies),
+        sum(losses) / len(losses),
+    )

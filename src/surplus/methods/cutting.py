@@ -1,23 +1,24 @@
 """Cutting: remove a share of the units for good, and compare what is left with what was there."""
 
+import copy
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from torch import nn
 
-from surplus.base import Part, check_sparsity, register
-from surplus.edits import Edits, cut, save
+from surplus.base import Table, check_sparsity, register
+from surplus.edits import Edits, cut, replay_, save
 from surplus.masks import Mask, enforce
+from surplus.methods.ablation import layer_of
 from surplus.methods.context import Context
 from surplus.methods.method import Method
 from surplus.methods.results import Results
-from surplus.methods.runs import model_of, origin_of, spec_of, units_of
+from surplus.methods.subject import Subject, subject_of_run
 from surplus.passes import compare
-from surplus.scores import Layer, Score, order_of_removal
+from surplus.scores import Score, order_of_removal
 from surplus.scores.magnitude import Magnitude
 from surplus.store import Run
-from surplus.units import Units
 
 TIMED = 128  # examples in the batch that is timed
 
@@ -47,55 +48,41 @@ class Cutting(Method):
 
     def compute(self, run: Run, context: Context) -> Results:
         """Cut the run's network as it was in the end."""
-        model, mask = model_of(run)
-        units = units_of(run, model, context)
-        parts = context.parts(spec_of(run).task)
-        mask = self.mask(model, units, parts.validation, mask)
-        smaller, edits = cut(model, mask)
+        _, edits, comparison = self.cut(subject_of_run(run, context))
+        return Results(tables={"comparison": comparison}, values={"edits": edits.to_json()})
+
+    def cut(self, subject: Subject) -> tuple[nn.Module, Edits, Table]:
+        """Return the cut network, the edits that made it, and how it compares."""
+        mask = self.mask(subject)
+        smaller, edits = cut(subject.model, mask)
+        parts = subject.parts
         example, _ = parts.test.batch(torch.arange(min(TIMED, len(parts.test))))
         table = compare(
-            model,
-            enforce(model, mask),
+            subject.model,
+            enforce(subject.model, mask),
             smaller,
             example,
             {"validation": parts.validation, "test": parts.test},
         )
-        return Results(
-            tables={"comparison": table},
-            values={"edits": edits.to_json(), "mask": mask.to_json()},
-        )
+        return smaller, edits, table
 
-    def mask(self, model: nn.Module, units: Units, data: Part, among: Mask | None = None) -> Mask:
-        """Return the mask that keeps what the criterion would remove last.
-
-        Args:
-            model: The model.
-            units: Its units.
-            data: What criteria that need data look at: the validation part.
-            among: What was removed before stays removed.
-        """
-        names = self.layers or tuple(group.name for group in units.removable())
-        mask = Mask.full(units, names)
+    def mask(self, subject: Subject) -> Mask:
+        """Return the mask that keeps what the criterion would remove last; what was removed before stays removed."""
+        names = self.layers or tuple(group.name for group in subject.units.removable())
+        mask = Mask.full(subject.units, names)
         for name in names:
-            size = units.chosen(name).size
-            kept = mask.kept[name]
-            if among is not None and among.over == "units" and name in among.kept:
-                kept = among.kept[name].clone()
-            layer = Layer(model, units, name, kept, data)
+            layer = layer_of(subject, name)
             order = order_of_removal(self.score, layer, highest=self.highest)
-            removals = max(0, min(round(self.sparsity * size) - int((~kept).sum()), len(order) - 1))
-            kept[order[:removals]] = False
-            mask.kept[name] = kept
+            gone = int((~layer.kept).sum())
+            removals = max(0, min(round(self.sparsity * len(layer.kept)) - gone, len(order) - 1))
+            mask.kept[name][order[:removals]] = False
+        if subject.mask is not None and subject.mask.over == "units":
+            mask = mask & subject.mask
         return mask
 
-    def write(self, run: Run, path: Path, context: Context) -> nn.Module:
-        """Write the cut network to a bundle, from the results kept beside the run, and return it."""
-        values = self.apply(run, context).values
-        model, _ = model_of(run)
-        mask = Mask.from_json(values["mask"]).bind(units_of(run, model, context))
-        smaller, edits = cut(model, mask)
-        origin = origin_of(spec_of(run))
-        start = spec_of(run).start
-        before = start.edits if start is not None and start.edits is not None else Edits()
-        save(path, smaller, before + edits, origin)
-        return smaller
+
+def write_cut(subject: Subject, edits: Edits, path: Path) -> None:
+    """Write the network that edits make of a subject to a bundle, with everything needed to load it again."""
+    smaller = copy.deepcopy(subject.model)
+    replay_(smaller, edits)
+    save(path, smaller, subject.edits + edits, subject.origin)

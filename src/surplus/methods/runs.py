@@ -12,7 +12,10 @@ from surplus.units import Units, find_units
 
 
 def address(spec: Spec) -> str:
-    """Return the fingerprint under which runs of a spec are kept; the data's contents are part of it."""
+    """Return the fingerprint under which runs of a spec are kept; the data's contents are part of it.
+
+    Chains train on the fleet engine, which is the neutral choice; another engine would add its name here.
+    """
     return fingerprint(spec, data=spec.task.content_hash)
 
 
@@ -29,7 +32,10 @@ def spec_of(run: Run) -> Spec:
 def origin_of(spec: Spec) -> Origin:
     """Return how the network of a spec is built before any edit."""
     return Origin(
-        net=spec.net, input_shape=spec.task.input_shape, num_classes=spec.task.num_classes
+        net=spec.net,
+        input_shape=spec.task.input_shape,
+        num_classes=spec.task.num_classes,
+        task=spec.task,
     )
 
 

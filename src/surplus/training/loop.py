@@ -207,9 +207,10 @@ class _Due:
     """The steps at which something happens, computed once."""
 
     def __init__(self, members: Sequence[Member], clock: Clock) -> None:
-        training = members[0].spec.training
-        self.snapshots = set(training.snapshots.steps(clock))
-        self.checkpoints = self.snapshots | set(training.forks) | {clock.num_steps}
+        training, start = members[0].spec.training, members[0].spec.start
+        begin = 0 if start is None else start.step
+        self.snapshots = {*training.snapshots.steps(clock), begin, clock.num_steps}
+        self.checkpoints = self.snapshots | set(training.forks)
         self.log = set(training.log.steps(clock)) | {clock.num_steps}
         self.probes = [
             [(probe, set(probe.at.steps(clock))) for probe in member.spec.training.probes]
@@ -268,5 +269,6 @@ def fleet_key(spec: Spec) -> object:
 
     optimizer = dataclasses.replace(spec.training.optimizer, learning_rate=1.0, weight_decay=0.0)  # type: ignore[type-var]
     training = dataclasses.replace(spec.training, optimizer=optimizer)
-    edits = spec.start.edits if spec.start is not None else None
-    return spec.net, spec.task, training, edits
+    start = spec.start
+    begun = (0, None) if start is None else (start.step, start.edits)
+    return spec.net, spec.task, training, begun

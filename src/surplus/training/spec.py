@@ -30,7 +30,7 @@ class Training:
     num_steps: int | None = None
     """The length in updates; give this or `num_epochs`."""
     snapshots: Moments = EachEpoch()
-    """When to keep the weights for good."""
+    """When to keep the weights for good; the first and the last state are always kept."""
     forks: tuple[int, ...] = ()
     """Steps at which everything needed to go on is kept for good, so that other runs can start there."""
     log: Moments = EverySteps(every=100)

@@ -14,17 +14,23 @@ export function draw(data) {
 function one(cut) {
   const { settings, layers } = cut;
   const what = layers.map((each) => `${each.layer}: ${number(each.kept)} of ${number(each.size)} units kept`).join("; ");
-  const order = settings.score.kind + (settings.highest ? ", highest first" : ", lowest first");
+  const order = name(settings.score) + (settings.highest ? ", highest first" : ", lowest first");
   const rows = cut.rows.map((row) => [
     row.network, number(row.parameters), number(row.macs), bytes(row.bytes),
     `${row.latency.toFixed(3)} (${row.latency_lower.toFixed(3)}–${row.latency_upper.toFixed(3)})`,
     percent(row.validation_accuracy, 2), percent(row.test_accuracy, 2), difference(row.difference_to_masked),
   ]);
-  const heads = ["network", "parameters", "MACs", "file", `latency [${cut.units.latency}]`, "validation", "test", "off masked by"];
-  return element("div", {}, element("p", {}, `By ${order}. ${what}.`),
+  const heads = ["network", "parameters", "MACs", "file", "latency [ms]", "validation", "test", "off masked by"];
+  return element("div", {}, element("p", {}, `By ${order}. ${what}. Latency in ${cut.units.latency}.`),
     element("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": "Comparison" }, table(heads, rows)));
 }
 
 function difference(value) {
   return value && value < 1e-3 ? value.toExponential(1) : String(Number(value.toPrecision(3)));
+}
+
+function name(score) {
+  const { kind, ...rest } = score;
+  const words = Object.entries(rest).map(([key, value]) => `${key} ${value}`);
+  return words.length ? `${kind} (${words.join(", ")})` : kind;
 }

@@ -1,0 +1,77 @@
+"""The subject of a method: a network with its units and the data to judge it on, wherever it came from."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import final
+
+from torch import nn
+
+from surplus.base import InvalidArgument, Parts, Task
+from surplus.edits import Edits, Origin, load_with_edits
+from surplus.masks import Mask
+from surplus.methods.context import Context
+from surplus.methods.runs import model_of, origin_of, spec_of
+from surplus.store import Run
+from surplus.training import example_of
+from surplus.units import Units, find_units
+
+
+@final
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Subject:
+    """A network to be ablated or cut."""
+
+    model: nn.Module
+    units: Units
+    parts: Parts
+    """The data: scores and choices look at validation, test is only reported."""
+    mask: Mask | None = None
+    """What was removed before; it stays removed and is not counted."""
+    origin: Origin | None = None
+    """How the network is built before any edit; without it a cut one loads only into a fresh model."""
+    edits: Edits = Edits()
+    """What was done to it since."""
+
+
+def subject_of_run(run: Run, context: Context) -> Subject:
+    """Return the network of a run as it was in the end."""
+    spec = spec_of(run)
+    model, mask = model_of(run)
+    parts = context.parts(spec.task)
+    units = find_units(model, example_of(parts))
+    if mask is not None and mask.over == "units":
+        mask = mask.bind(units)
+    before = spec.start.edits if spec.start is not None else None
+    return Subject(
+        model=model,
+        units=units,
+        parts=parts,
+        mask=mask,
+        origin=origin_of(spec),
+        edits=before or Edits(),
+    )
+
+
+def subject_of_bundle(path: Path, context: Context, task: Task | None = None) -> Subject:
+    """Return the network of a bundle.
+
+    Args:
+        path: A file that `save` wrote with an origin.
+        context: Where the data lie.
+        task: What to judge it on; None takes the task that the bundle names.
+
+    Raises:
+        CorruptFile: the file is truncated, edited, or holds no model.
+        InvalidArgument: the bundle does not say how its model is built, or names no task and none is given.
+    """
+    model, edits, origin = load_with_edits(path)
+    assert origin is not None
+    task = task or origin.task
+    if task is None:
+        raise InvalidArgument(
+            f"{path} does not say what its network learnt: name the data with `--task`."
+        )
+    parts = context.parts(task)
+    model.eval()
+    units = find_units(model, example_of(parts))
+    return Subject(model=model, units=units, parts=parts, origin=origin, edits=edits)
