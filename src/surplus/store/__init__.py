@@ -11,8 +11,9 @@ from surplus.store.derived import Derived
 from surplus.store.document import read_document, write_document
 from surplus.store.events import Event, Events
 from surplus.store.index import Summary
-from surplus.store.run import Run, Status, Writer
+from surplus.store.run import Run, Status
 from surplus.store.store import Store
+from surplus.store.writer import Writer
 
 __all__ = [
     "Bundle",

@@ -9,7 +9,8 @@ from typing import Any
 from surplus.base import RunBusy, UnknownName
 from surplus.store.index import Summary, rebuild, refresh
 from surplus.store.lock import is_held
-from surplus.store.run import Run, Writer
+from surplus.store.run import Run
+from surplus.store.writer import Writer
 
 ADDRESS = re.compile(r"[0-9a-f]{16}")
 SEED = re.compile(r"seed-\d{4,}")

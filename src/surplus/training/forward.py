@@ -13,37 +13,12 @@ from torch import Tensor, nn
 
 from surplus.base import InvalidArgument
 from surplus.units import chain_of
+from surplus.units.kinds import ELEMENTWISE, POOLING
 
 Noise = Callable[[str, int, Tensor], Tensor]
 """Draws uniform numbers for a dropout layer: (name, replica, values of one replica) -> as many numbers."""
 Images = list[Tensor]
 Value = Tensor | Images
-POOLING = (
-    nn.MaxPool2d,
-    nn.AvgPool2d,
-    nn.AdaptiveAvgPool2d,
-    nn.AdaptiveMaxPool2d,
-)
-ELEMENTWISE = (
-    nn.ReLU,
-    nn.ReLU6,
-    nn.LeakyReLU,
-    nn.ELU,
-    nn.SELU,
-    nn.CELU,
-    nn.GELU,
-    nn.SiLU,
-    nn.Mish,
-    nn.Softplus,
-    nn.Softsign,
-    nn.Sigmoid,
-    nn.LogSigmoid,
-    nn.Tanh,
-    nn.Hardtanh,
-    nn.Hardswish,
-    nn.Hardsigmoid,
-    nn.Identity,
-)
 
 
 class Forward:
@@ -219,7 +194,7 @@ RULES: dict[type[nn.Module], Callable[..., Value]] = {
     nn.BatchNorm1d: _batch_norm,
     nn.BatchNorm2d: _batch_norm,
     nn.Dropout: _dropout,
-    **dict.fromkeys((*POOLING, *ELEMENTWISE, nn.Flatten), _each),
+    **dict.fromkeys((*POOLING, *ELEMENTWISE, nn.Identity, nn.Flatten), _each),
 }
 NORMALISING = ("weight", "bias", "running_mean", "running_var", "num_batches_tracked")
 STATE: dict[type[nn.Module], tuple[str, ...]] = {
