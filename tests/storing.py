@@ -4,6 +4,7 @@ import struct
 
 from surplus.base import RawTensor
 from surplus.store import Run, Store
+from surplus.store.writer import Writer
 
 SPEC = {
     "net": {"kind": "tiny-mlp"},
@@ -21,7 +22,7 @@ def written(store: Store, seed: int = 0, finish: bool = True) -> Run:
     """Write a run of twenty steps."""
     run = store.run("0123456789abcdef", seed)
     document = {"fingerprint": run.fingerprint, "seed": seed, "spec": SPEC}
-    writer = store.write(run, document, {"torch": "test", "surplus": "test"})
+    writer = Writer(run, document, {"torch": "test", "surplus": "test"})
     try:
         for step in (0, 10, 20):
             if step:

@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -198,7 +199,21 @@ WRONG = [
         "`--scores` holds no criterion but random",
     ),
     (["prune", "--task", "mnist-10k"], "`--task` is for bundles"),
+    (["prune", "--sparsity", "0.5", "--out", "x.bin"], "name a file that ends in .safetensors"),
+    (
+        ["prune", "--sparsity", "0.5", "--out", "x.safetensors", "--fork-at", "3"],
+        "`--out` does not go with `--fork-at`",
+    ),
+    (["prune", "--device", "tpu-9"], '`device` is "tpu-9"; use "cpu" or "cuda".'),
     (["train", "--interventions", "pruning:sparsity=50"], "For 50 percent pass 0.5."),
+    (["train", "--seeds", "-1"], "`seeds` is [-1]; it takes at least one whole number from 0 on"),
+    (["train", "--seeds"], "`seeds` is []; it takes at least one whole number"),
+    (["train", "--net.width", "0"], "`width` is 0.0; it is a multiplier and must be positive"),
+    (["train", "--dry-run", "lenet-mist"], "Did you mean `lenet-mnist`?"),
+    (
+        ["train", "lenet-mnist", "--spec-file", "x.json"],
+        "`lenet-mnist` and `--spec-file` both say what to train",
+    ),
     (["report", "ffff"], "There is no run `ffff`"),
     (["runs", "--delete", "ffff"], "There is no run `ffff`"),
     (["cite", "magnitud"], "Did you mean `magnitude`?"),
@@ -224,6 +239,10 @@ def test_wrong_words_get_one_helpful_line(words, message, trained, capsys, monke
         ["train", "--training.num-steps", "many"],
         ["prune", "--remove", "middle"],
         ["train", "--training.batch-size", "0"],
+        ["train", "--training.optimizer.learning-rate", "-1"],
+        ["train", "--training.optimizer.weight-decay", "-1"],
+        ["train", "--training.optimizer.momentum", "2"],
+        ["train", "--training.forks", "-5"],
     ],
 )
 def test_flags_that_do_not_exist_or_fit_end_with_usage(words, trained, capsys, monkeypatch):
@@ -233,6 +252,41 @@ def test_flags_that_do_not_exist_or_fit_end_with_usage(words, trained, capsys, m
     except SystemExit as left:
         status = left.code
     assert status == 2
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["conv2-cifar10", "--dry-run"],
+        ["--dry-run", "conv2-cifar10"],
+        ["--net.width", "0.5", "conv2-cifar10", "--dry-run"],
+        ["--training.num_steps=40", "conv2-cifar10", "--dry-run"],
+    ],
+)
+def test_a_recipe_may_stand_anywhere(words, home, capsys):
+    assert main(["train", *words]) == 0
+    spec = json.loads(capsys.readouterr().out)["spec"]
+    assert spec["net"]["kind"] == "conv-2"
+    assert spec["task"]["kind"] == "cifar-10"
+    assert "--training.num_steps=40" not in words or spec["training"]["num_steps"] == 40
+
+
+def test_settings_may_be_lists(home, capsys):
+    words = 'pruning:sparsity=0.5,layers=["fc1","fc2"],first=10,last=20'
+    assert main(["train", "--dry-run", "--interventions", words]) == 0
+    (found,) = json.loads(capsys.readouterr().out)["spec"]["interventions"]
+    assert (found["layers"], found["first"], found["last"]) == (["fc1", "fc2"], 10, 20)
+
+
+def test_a_diverged_run_is_reported_and_not_pruned(home, capsys):
+    words = "train lenet-mnist-10k --net.width 0.05 --training.num-epochs 2 --training.optimizer.learning-rate 1e9"
+    assert main(words.split()) == 1
+    assert "diverged" in capsys.readouterr().out
+    assert main(["report", "last", "--out", "r.html"]) == 0
+    assert Path("r.html").stat().st_size > 10_000
+    capsys.readouterr()
+    assert main(["prune", "last", "--layers", "fc1"]) == 2
+    assert "gave NaN for" in capsys.readouterr().err
 
 
 def test_no_runs_yet(home, capsys):
@@ -253,10 +307,7 @@ def test_missing_data_say_where_and_how(home, capsys, monkeypatch):
 def test_a_folder_that_cannot_be_written_is_named(home, capsys):
     (home / "file").write_text("")
     assert main(["train", "--runs", str(home / "file" / "runs"), *QUICK]) == 1
-    assert (
-        "Make the folder writable, or choose another with `--runs FOLDER`"
-        in capsys.readouterr().err
-    )
+    assert "Make the folder writable, or choose another" in capsys.readouterr().err
 
 
 def test_a_damaged_run_is_shown_by_name(home, capsys):

@@ -214,3 +214,12 @@ def test_a_broken_record_is_refused():
     for data in ([{"kind": "grow"}], [{}], 3):
         with pytest.raises(InvalidArgument, match="not the JSON form of a record of edits"):
             Edits.from_json(data)
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16, torch.float16])
+def test_a_bundle_keeps_the_type_of_its_values(dtype, tmp_path):
+    model = TinyMLP().build((1, 4, 4), 3, seed=0).to(dtype)
+    save(tmp_path / "m.safetensors", model)
+    again = load(tmp_path / "m.safetensors", into=TinyMLP().build((1, 4, 4), 3, seed=1))
+    assert again.fc1.weight.dtype == dtype
+    assert torch.equal(again.fc1.weight, model.fc1.weight)

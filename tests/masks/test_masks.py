@@ -145,10 +145,31 @@ def test_broken_json_is_refused():
     for data in (
         {},
         {"over": "units", "kept": {"a": {"shape": [9], "bits": "ff"}}},
-        {"over": "x", "kept": {}},
     ):
         with pytest.raises(InvalidArgument, match="not the JSON form of a mask"):
             Mask.from_json(data)
+    with pytest.raises(InvalidArgument, match='`over` is \'x\'; it must be "units" or "weights"'):
+        Mask.from_json({"over": "x", "kept": {}})
+
+
+def test_what_another_layer_lost_before_stays_lost(mlp, example):
+    units = find_units(mlp, example)
+    among = Mask.full(units)
+    among.kept["2"][:2] = False
+    only = Scores({"0": torch.arange(8.0)}, "units", units)
+    mask = keep(only, 0.5, among=among)
+    assert mask <= among
+    assert mask.kept["0"].tolist() == [False] * 4 + [True] * 4
+    with pytest.raises(InvalidArgument, match="A mask over units does not combine"):
+        keep(only, 0.5, among=Mask({"0.weight": torch.ones(8, 6, dtype=torch.bool)}, "weights"))
+
+
+def test_a_removed_nan_is_gone(mlp, example):
+    mask = Mask.full(find_units(mlp, example))
+    mask.kept["0"][2] = False
+    with torch.no_grad():
+        mlp[0].weight[2] = float("nan")
+    assert not enforce(mlp, mask)(example).isnan().any()
 
 
 def test_a_removed_unit_emits_nothing_whatever_its_activation(mlp, example):

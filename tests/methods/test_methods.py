@@ -163,10 +163,10 @@ def test_the_best_order_is_chosen_on_validation():
                     "test_accuracy": test,
                 }
             )
-    choice = best_order(Table.from_rows(rows), ("fc1",), 0.5)
+    choice = best_order(Table.from_rows(rows), {"fc1": 1})
     assert choice == ("magnitude", "lowest", 0.8, 1.0)
     with pytest.raises(InvalidArgument, match="no criterion but random"):
-        best_order(Table.from_rows(rows).where(score="random"), ("fc1",), 0.5)
+        best_order(Table.from_rows(rows).where(score="random"), {"fc1": 1})
 
 
 def test_one_criterion_with_two_settings_gives_two_curves(trained):
@@ -175,8 +175,16 @@ def test_one_criterion_with_two_settings_gives_two_curves(trained):
     curves = Ablation(layers=("fc1",), scores=scores).apply(run, where).tables["curves"]
     assert set(curves["score"]) == {"magnitude", "magnitude:power=1"}
     assert len(curves.where(score="magnitude", remove="lowest")) == 9
-    with pytest.raises(InvalidArgument, match="A criterion is named twice: magnitude, magnitude"):
+    with pytest.raises(
+        InvalidArgument, match="`scores` names something twice: magnitude, magnitude"
+    ):
         Ablation(scores=(Magnitude(), Magnitude()))
+    with pytest.raises(InvalidArgument, match="`layers` names something twice: fc1, fc1"):
+        Ablation(layers=("fc1", "fc1"))
+    with pytest.raises(InvalidArgument, match="`remove` names something twice"):
+        Ablation(remove=("lowest", "lowest"))
+    with pytest.raises(InvalidArgument, match="holds `random` twice; `repeats` says how often"):
+        Ablation(scores=(Random(), Random(seed=1)))
 
 
 def test_a_cut_lies_on_its_curve(trained, curves, tmp_path):

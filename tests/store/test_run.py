@@ -228,9 +228,7 @@ def test_an_unwritable_folder_is_named(tmp_path):
     blocked = tmp_path / "file"
     blocked.write_text("not a folder")
     run = Store(blocked / "runs").run("0123456789abcdef", 0)
-    with pytest.raises(
-        StorageFailure, match="Make the folder writable, or choose another with `--runs"
-    ):
+    with pytest.raises(StorageFailure, match="Make the folder writable, or choose another"):
         Writer(run, {}, {})
 
 

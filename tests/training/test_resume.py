@@ -187,7 +187,8 @@ def test_another_environment_is_said(tmp_path):
     with pytest.raises(KeyboardInterrupt):
         _stop_at(tmp_path, 20)
     where = replace(context(tmp_path), threads=2)
-    (run,) = train(spec(num_steps=60), (0,), where)
+    with pytest.warns(UserWarning, match="goes on in another environment: num_threads is now 2"):
+        (run,) = train(spec(num_steps=60), (0,), where)
     assert run.series("environment")[0].values["changed"] == {"num_threads": 2}
 
 

@@ -155,6 +155,40 @@ def test_grouped_convolutions_and_sequences_are_protected():
     assert "input with 3 axes" in find_units(dense, torch.zeros(1, 5, 4))["0"].protected
 
 
+def test_a_chain_with_a_forward_of_its_own_is_no_chain():
+    class Residual(nn.Sequential):
+        def forward(self, x):
+            return x + super().forward(x)
+
+    inner = nn.Sequential(nn.Linear(4, 4), nn.ReLU(), Residual(nn.Linear(4, 4)), nn.Linear(4, 2))
+    assert "through `2` (Residual)" in find_units(inner, torch.zeros(1, 4))["0"].protected
+    with pytest.raises(InvalidArgument, match="Residual is not a chain of layers"):
+        find_units(Residual(nn.Linear(4, 4)), torch.zeros(1, 4))
+
+
+def test_a_normalisation_that_serves_two_layers_protects_them():
+    norm = nn.BatchNorm1d(4)
+    model = nn.Sequential(nn.Linear(4, 4), norm, nn.ReLU(), nn.Linear(4, 4), norm, nn.Linear(4, 2))
+    assert "`1` runs more than once" in find_units(model, torch.zeros(2, 4))["0"].protected
+
+
+def test_statistics_of_the_batch_protect():
+    norm = nn.BatchNorm1d(4, track_running_stats=False)
+    model = nn.Sequential(nn.Linear(4, 4), norm, nn.ReLU(), nn.Linear(4, 2))
+    assert "statistics from the batch" in find_units(model, torch.zeros(2, 4))["0"].protected
+
+
+def test_pooling_along_the_units_protects():
+    model = nn.Sequential(nn.Linear(4, 6), nn.ReLU(), nn.AvgPool1d(3, 1, 1), nn.Linear(6, 2))
+    assert "through `2` (AvgPool1d)" in find_units(model, torch.zeros(2, 4))["0"].protected
+
+
+def test_an_example_without_a_batch_is_refused():
+    model = nn.Sequential(nn.Conv2d(3, 6, 3), nn.ReLU(), nn.Conv2d(6, 2, 3))
+    with pytest.raises(InvalidArgument, match=r"has no batch axis; use `example\[None\]`"):
+        find_units(model, torch.zeros(3, 8, 8))
+
+
 def test_a_layer_that_does_not_exist_lists_the_layers(mlp, example):
     with pytest.raises(UnknownName, match="There is no layer called `fc1`. Known: 0, 2, 4"):
         find_units(mlp, example)["fc1"]

@@ -30,7 +30,7 @@ from surplus.base.probe import Probe, RunState
 from surplus.base.recorder import Nowhere, RawTensor, Recorder, Saved
 from surplus.base.schedule import Schedule
 from surplus.base.seeds import derive
-from surplus.base.specs import JSONable, canonical, decode, encode, fingerprint, label
+from surplus.base.specs import JSONable, canonical, decode, encode, fingerprint, finite, label
 from surplus.base.table import Cell, Table
 from surplus.base.task import Part, Parts, Task
 
@@ -72,6 +72,7 @@ __all__ = [
     "discover",
     "encode",
     "fingerprint",
+    "finite",
     "label",
     "lookup",
     "members",

@@ -6,7 +6,7 @@ import re
 from importlib.resources import files
 from typing import Any
 
-from surplus.base.errors import unknown_name
+from surplus.base.errors import InvalidArgument, unknown_name
 from surplus.base.family import Family
 
 
@@ -23,16 +23,23 @@ def cite(thing: Any) -> str:
     """Return the BibTeX entries of the papers behind a thing.
 
     Args:
-        thing: A member of a family or its class (a score, net, task ...), a spec that nests such members, a run that
-            holds a spec, or a key of the bibliography.
+        thing: A member of a family or its class (a score, net, task ...), a spec that nests such members, a list of
+            these, or a key of the bibliography. For a run: `cite(spec_of(run))`.
 
     Raises:
+        InvalidArgument: something else.
         UnknownName: a key that the bibliography does not hold.
 
     Example:
         >>> print(cite("lecun1998gradient").splitlines()[0])
         @article{lecun1998gradient,
     """
+    is_member = isinstance(thing, type) and issubclass(thing, Family)
+    if not (is_member or isinstance(thing, str | list | tuple) or dataclasses.is_dataclass(thing)):
+        raise InvalidArgument(
+            f"`cite` takes a score, net, task, method, spec or key; this is a {type(thing).__name__}."
+            " For a run, cite its spec: `cite(spec_of(run))`."
+        )
     keys = [thing] if isinstance(thing, str) else list(dict.fromkeys(_keys(thing)))
     known = bibliography()
     for key in keys:

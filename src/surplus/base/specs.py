@@ -6,13 +6,13 @@ import json
 import math
 import types
 import typing
+from collections.abc import Mapping
 from typing import Any, Protocol, TypeVar, runtime_checkable
 
 from surplus.base.errors import InvalidArgument, closest
 from surplus.base.family import Family, lookup
 
 T = TypeVar("T")
-FORMAT = 1
 
 
 @runtime_checkable
@@ -30,7 +30,7 @@ class JSONable(Protocol):
 
 
 def encode(value: Any) -> Any:
-    """Return the JSON form of a spec: every field, and a `kind` for each member of a family.
+    """Return the JSON form of a spec: every field, a `kind` for each member of a family, a `version` where raised.
 
     Raises:
         InvalidArgument: a number is not finite, or a value is of a type that specs do not hold.
@@ -42,7 +42,8 @@ def decode(kind: type[T], data: Any, where: str = "spec") -> T:
     """Rebuild a spec from its JSON form, strictly.
 
     Raises:
-        InvalidArgument: an unknown key (a close spelling is suggested), a missing key, or a value of another type.
+        InvalidArgument: an unknown key (a close spelling is suggested), a missing key, a value of another type, or a
+            `version` that is not the class's.
         UnknownName: a `kind` that no member of the family goes by.
     """
     return typing.cast(T, _decode(kind, data, where))
@@ -83,6 +84,17 @@ def canonical(data: Any) -> str:
     return json.dumps(data, sort_keys=True, separators=(",", ":"), allow_nan=False)
 
 
+def finite(data: Any) -> Any:
+    """Return JSON data with null for every number that is not finite, which JSON cannot hold."""
+    if isinstance(data, float) and not math.isfinite(data):
+        return None
+    if isinstance(data, Mapping):
+        return {key: finite(item) for key, item in data.items()}
+    if isinstance(data, list | tuple):
+        return [finite(item) for item in data]
+    return data
+
+
 def _encode(value: Any, *, terse: bool) -> Any:
     if value is None or isinstance(value, bool | int | str):
         return value
@@ -107,7 +119,7 @@ def _encode_dataclass(value: Any, *, terse: bool) -> dict[str, Any]:
     if isinstance(value, Family):
         data["kind"] = cls.kind
     version = getattr(cls, "version", 1)
-    if terse and version != 1:
+    if version != 1:
         data["version"] = version
     for field in dataclasses.fields(cls):
         item = getattr(value, field.name)
@@ -193,6 +205,13 @@ def _decode_member(family: type[Family], data: Any, where: str) -> Any:
 def _decode_fields(cls: Any, data: Any, where: str) -> Any:
     if not isinstance(data, dict):
         raise _mismatch(where, data, f"an object with the fields of {cls.__name__}")
+    version, current = data.get("version", 1), getattr(cls, "version", 1)
+    if version != current:
+        raise InvalidArgument(
+            f"`{where}` was written by version {version} of {cls.__name__}; this is version {current}, whose"
+            " defaults or meaning differ. Read it with the version of Surplus that wrote it."
+        )
+    data = {key: item for key, item in data.items() if key != "version"}
     hints = typing.get_type_hints(cls)
     fields = {field.name: field for field in dataclasses.fields(cls)}
     for key in data:

@@ -1,7 +1,6 @@
 """The table: named columns with units, as every result leaves the library."""
 
-import csv
-import io
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -10,6 +9,7 @@ from surplus.base.errors import InvalidArgument, unknown_name
 if TYPE_CHECKING:
     import pandas
 
+FIELD = re.compile(r'("(?:[^"]|"")*"|[^",\n]*)(,|\n)')
 Cell = str | int | float | bool | None
 
 
@@ -64,27 +64,20 @@ class Table:
         return Table({name: [row[name] for row in rows] for name in self.columns}, self.units)
 
     def to_csv(self) -> str:
-        """Write comma-separated text; numbers keep every digit, None is an empty field."""
-        text = io.StringIO()
-        writer = csv.writer(text, lineterminator="\n")
-        writer.writerow(self._heads())
-        writer.writerows(
-            [
-                "" if cell is None else repr(cell) if isinstance(cell, float) else cell
-                for cell in row
-            ]
-            for row in zip(*self.columns.values(), strict=True)
-        )
-        return text.getvalue()
+        """Write comma-separated text; texts are quoted, numbers keep every digit, None is an empty field."""
+        lines = [[_quoted(head) for head in self._heads()]]
+        lines += [
+            [_written(cell) for cell in row] for row in zip(*self.columns.values(), strict=True)
+        ]
+        return "".join(",".join(line) + "\n" for line in lines)
 
     @classmethod
     def from_csv(cls, text: str) -> "Table":
         """Read what `to_csv` wrote."""
-        lines = csv.reader(io.StringIO(text))
-        heads = next(lines, [])
-        cells = [[_parse(cell) for cell in line] for line in lines]
+        cells = list(_records(text))
+        heads = cells.pop(0) if cells else []
         names, units = [], {}
-        for head in heads:
+        for head in map(str, heads):
             name, _, unit = head.partition(" [")
             names.append(name)
             if unit:
@@ -142,6 +135,27 @@ def _show(cell: Cell) -> str:
     if isinstance(cell, int) and not isinstance(cell, bool):
         return f"{cell:,}"
     return str(cell)
+
+
+def _quoted(text: str) -> str:
+    return '"' + text.replace('"', '""') + '"'
+
+
+def _written(cell: Cell) -> str:
+    if cell is None:
+        return ""
+    return _quoted(cell) if isinstance(cell, str) else repr(cell)
+
+
+def _records(text: str) -> Iterator[list[Cell]]:
+    """Yield the cells of each line; only what is not quoted is a number."""
+    record: list[Cell] = []
+    for field, end in FIELD.findall(text):
+        quoted = field.startswith('"')
+        record.append(field[1:-1].replace('""', '"') if quoted else _parse(field))
+        if end == "\n":
+            yield record
+            record = []
 
 
 def _parse(text: str) -> Cell:

@@ -7,6 +7,7 @@ To add a subcommand: one file, and one row in `COMMANDS`.
 
 import importlib
 import sys
+import warnings
 
 from surplus.base import InvalidArgument, SurplusError, UnknownName, closest
 
@@ -47,6 +48,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _guarded(name: str, words: list[str]) -> int:
     """Run a subcommand; what a user can act upon is one line on standard error, never a traceback."""
+    warnings.showwarning = _say_warning
     try:
         command = importlib.import_module(f"surplus.cli.{name}")
         status: int = command.run(words)
@@ -66,6 +68,10 @@ def _guarded(name: str, words: list[str]) -> int:
     except BrokenPipeError:
         sys.stderr.close()  # the reader of our output has gone; there is nobody left to tell
         return FAILED
+
+
+def _say_warning(message: object, *args: object, **kwargs: object) -> None:
+    print(f"surplus: {message}", file=sys.stderr)
 
 
 def _help() -> str:

@@ -50,7 +50,7 @@ def run(words: Sequence[str]) -> int:
     target = target_run(trained, context)
     curves = ablate(target, ablation)
     say("\n3. Cut half of the first layer out, by the criterion that is best on validation.")
-    compare_cut(target, best_cut(curves, ("fc1",), ablation.scores, SPARSITY))
+    compare_cut(target, best_cut(target.subject, curves, ("fc1",), ablation.scores, SPARSITY))
     Geometry().apply(trained, context)
     write_report(trained, arguments.out)
     say(f"\nDone in {time.perf_counter() - begun:.0f} s. Open the report in a browser:")

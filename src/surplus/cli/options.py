@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import re
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,6 +16,9 @@ from surplus.cli.folders import runs_folder
 from surplus.methods import Context
 from surplus.store import Store
 
+SETTING = re.compile(
+    r",(?=\s*[A-Za-z_][\w-]*=)"
+)  # the comma before a name and `=`, not one inside a value
 F = TypeVar("F", bound=Family)
 A = TypeVar("A")
 
@@ -30,7 +34,7 @@ class Common:
     download: tyro.conf.FlagCreatePairsOff[bool] = False
     """Fetch missing data from their publishers, hash-checked."""
     device: str = "cpu"
-    """Where to compute: cpu, cuda, cuda:1 ..."""
+    """Where to train: cpu, cuda, cuda:1 ...; ablations and cuts are computed on the CPU."""
     threads: int = 1
     """Threads of torch; with one, results do not depend on the number of cores."""
     quiet: tyro.conf.FlagCreatePairsOff[bool] = False
@@ -43,7 +47,7 @@ class Common:
         if self.threads < 1:
             raise InvalidArgument(f"`--threads` is {self.threads}; it must be at least 1.")
         keep_freed_memory()
-        return Context(
+        context = Context(
             store=Store(self.runs),
             data=self.data,
             download=self.download,
@@ -51,6 +55,8 @@ class Common:
             threads=self.threads,
             progress=not self.quiet,
         )
+        context.torch_device()  # a device that is not there is an error at once
+        return context
 
 
 def parse(arguments: type[A], words: Sequence[str], name: str, default: A | None = None) -> A:
@@ -63,7 +69,7 @@ def parse(arguments: type[A], words: Sequence[str], name: str, default: A | None
 
 
 def member(family: type[F], text: str) -> F:
-    """Return the member of a family that a word describes: `magnitude`, or `magnitude:power=1`.
+    """Return the member of a family that a word describes: `magnitude`, or `pruning:layers=["fc1","fc2"],every=10`.
 
     Raises:
         UnknownName: nothing goes by the name; a close spelling is suggested.
@@ -71,7 +77,7 @@ def member(family: type[F], text: str) -> F:
     """
     kind, _, settings = text.partition(":")
     data: dict[str, Any] = {"kind": kind}
-    for setting in filter(None, settings.split(",")):
+    for setting in filter(None, SETTING.split(settings)):
         key, equals, value = setting.partition("=")
         if not equals:
             raise InvalidArgument(

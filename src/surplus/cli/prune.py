@@ -19,7 +19,9 @@ from surplus.methods.scheduled import ScheduledPruning
 from surplus.scores import Score
 from surplus.scores.random import Random
 from surplus.store import Run
-from surplus.store.files import write_whole
+from surplus.store.files import check_writable, write_whole
+
+SCORES = ("magnitude", "frame-potential", "random")
 
 
 @dataclass
@@ -37,7 +39,7 @@ class Arguments:
     """The run (its folder, the start of its fingerprint, or `last`), or a bundle (a .safetensors file)."""
     layers: tuple[str, ...] = ()
     """The layers; none takes all whose units can be removed."""
-    scores: tuple[str, ...] = ("magnitude", "frame-potential", "random")
+    scores: tuple[str, ...] = SCORES
     """The criteria, by name; settings follow a colon, as in magnitude:power=1."""
     remove: tuple[Literal["lowest", "highest"], ...] = ("lowest", "highest")
     """What goes first: what a criterion wants least to keep, or most."""
@@ -62,6 +64,8 @@ def run(words: Sequence[str]) -> int:
         check_sparsity(arguments.sparsity)
     elif arguments.out is not None or arguments.fork_at:
         raise InvalidArgument("`--out` and `--fork-at` need `--sparsity`: how much is to go?")
+    if arguments.out is not None:
+        _check_out(arguments.out, forked=bool(arguments.fork_at))
     scores = tuple(member(Score, text) for text in arguments.scores)
     if arguments.sparsity is not None and not arguments.fork_at:
         if all(isinstance(score, Random) for score in scores):
@@ -72,18 +76,31 @@ def run(words: Sequence[str]) -> int:
     target = _target(arguments, context)
     layers = target.layers(arguments.layers)
     if arguments.fork_at:
+        if len(scores) > 1 and arguments.scores != SCORES:
+            raise InvalidArgument("`--fork-at` prunes by one criterion; name one with `--scores`.")
         return _schedule(target, layers, scores[0], arguments)
     ablation = Ablation(
         layers=layers, scores=scores, remove=arguments.remove, repeats=arguments.repeats
     )
     curves = ablate(target, ablation)
     if arguments.sparsity is not None:
-        cutting = best_cut(curves, layers, scores, arguments.sparsity)
+        cutting = best_cut(target.subject, curves, layers, scores, arguments.sparsity)
         edits = compare_cut(target, cutting)
         if arguments.out is not None:
             write_cut(target.subject, edits, arguments.out)
             print(f"\nThe cut network is in {arguments.out}; `surplus.load` opens it.")
     return 0
+
+
+def _check_out(out: Path, *, forked: bool) -> None:
+    """Refuse, before any work is done, what could not be written or read again."""
+    if forked:
+        raise InvalidArgument(
+            "`--out` does not go with `--fork-at`, which cuts nothing: prune the fork that you choose afterwards."
+        )
+    if out.suffix != ".safetensors":
+        raise InvalidArgument(f"`--out` is {out}; name a file that ends in .safetensors.")
+    check_writable(out)
 
 
 @dataclass
@@ -97,9 +114,7 @@ class Target:
 
     def layers(self, asked: tuple[str, ...]) -> tuple[str, ...]:
         """Return the layers asked for, or all whose units can be removed."""
-        for name in asked:
-            self.subject.units.chosen(name)
-        return asked or tuple(group.name for group in self.subject.units.removable())
+        return self.subject.units.names(asked)
 
     def curves(self, ablation: Ablation) -> Table:
         """Return the curves, from beside the run if they are there."""

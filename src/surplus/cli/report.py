@@ -37,7 +37,7 @@ def run(words: Sequence[str]) -> int:
     )
     store = Store(arguments.runs)
     chosen = store.find(arguments.run)
-    if not chosen.derived("geometry") and chosen.snapshots():
+    if chosen.snapshots() and not chosen.current("geometry"):
         _compute_geometry(chosen, store, arguments.data)
     write_report(chosen, arguments.out)
     print(arguments.out)

@@ -83,6 +83,9 @@ def _show(run: Run, *, as_json: bool) -> int:
         "folder": str(run.path),
         "state": state,
         "step": step,
+        "environment_changes": [
+            {"step": event.step, **event.values["changed"]} for event in run.series("environment")
+        ],
         "last_evaluation": evaluations[-1].values if evaluations else {},
         "num_snapshots": len(run.snapshots()),
         "derived": sorted(path.name for path in (run.path / "derived").glob("[!.]*")),

@@ -23,7 +23,7 @@ from surplus.base import (
 from surplus.cli.options import Common, member, parse, say
 from surplus.methods import address, train
 from surplus.store import Run
-from surplus.training import Optimizer, Spec, Training, recipe
+from surplus.training import RECIPES, Optimizer, Spec, Training, recipe
 
 DEFAULT = "lenet-mnist-10k"
 UNSET: Any = None  # always replaced by the recipe's part
@@ -71,9 +71,11 @@ class Arguments:
 
 def run(words: Sequence[str]) -> int:
     """Run the subcommand."""
-    begun = _begun(list(words))
+    words = _spelt(words)
+    begun = _begun(words)
     default = Arguments(own_net=begun.net, own_task=begun.task, training=begun.training)
     arguments = parse(Arguments, words, "train", default)
+    _check_recipe(arguments.recipe, words)
     spec = replace(
         begun, net=arguments.own_net, task=arguments.own_task, training=arguments.training
     )
@@ -111,10 +113,13 @@ def _begun(words: list[str]) -> Spec:
     """Return the spec that the recipe, the file and the named parts describe, before any field is set."""
     named = {key: _flag(words, key) for key in (*PARTS, "spec-file")}
     if named["spec-file"] is not None:
+        if words[0] in RECIPES:
+            raise InvalidArgument(
+                f"`{words[0]}` and `--spec-file` both say what to train; give one."
+            )
         spec = _read(Path(named["spec-file"]))
     else:
-        first = words[0] if words and not words[0].startswith("-") else DEFAULT
-        spec = recipe(first)
+        spec = recipe(_recipe_in(words))
     if named["net"]:
         spec = replace(spec, net=member(Net, named["net"]))
     if named["task"]:
@@ -134,9 +139,37 @@ def _begun(words: list[str]) -> Spec:
     return replace(spec, training=replace(spec.training, **changes)) if changes else spec
 
 
+def _spelt(words: Sequence[str]) -> list[str]:
+    """Spell the names of flags with hyphens, as tyro also reads them: `--spec_file` is `--spec-file`."""
+    spelt = []
+    for word in words:
+        name, equals, value = word.partition("=")
+        if name.startswith("--"):
+            name = name.replace("_", "-")
+        spelt.append(name + equals + value)
+    return spelt
+
+
+def _recipe_in(words: list[str]) -> str:
+    """Return the recipe that the words name, wherever it stands; the first word if that is no flag."""
+    if words and not words[0].startswith("-"):
+        return words[0]
+    return next((word for word in words if word in RECIPES), DEFAULT)
+
+
+def _check_recipe(parsed: str, words: list[str]) -> None:
+    """Refuse a recipe beside a spec file, and one that the flags around it made hard to find."""
+    if _flag(words, "spec-file") is not None:
+        if parsed != DEFAULT:
+            raise InvalidArgument(f"`{parsed}` and `--spec-file` both say what to train; give one.")
+    elif parsed != _recipe_in(words):
+        recipe(parsed)  # an unknown one is told with a close spelling
+        raise InvalidArgument(f"Name the recipe first: `surplus train {parsed} ...`.")
+
+
 def _flag(words: list[str], name: str) -> str | None:
     for place, word in enumerate(words):
-        if word in (f"--{name}", f"--{name.replace('-', '_')}") and place + 1 < len(words):
+        if word == f"--{name}" and place + 1 < len(words):
             return words[place + 1]
         if word.startswith(f"--{name}="):
             return word.partition("=")[2]

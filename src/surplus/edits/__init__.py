@@ -8,7 +8,7 @@ To add an edit: one file with its verb, a record in `Edits`, and its replay in `
 
 from surplus.edits.cutting import NotEqual, cut
 from surplus.edits.edits import Cut, Edits, Kept, Slice
-from surplus.edits.resize import replay_, sliced
+from surplus.edits.resize import replay_, sliced, sliced_mask
 from surplus.edits.saving import Origin, load, load_with_edits, save
 from surplus.edits.tensors import from_raw, to_raw
 
@@ -26,5 +26,6 @@ __all__ = [
     "replay_",
     "save",
     "sliced",
+    "sliced_mask",
     "to_raw",
 ]

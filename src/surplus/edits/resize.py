@@ -6,6 +6,7 @@ from torch import Tensor, nn
 from surplus.base import InvalidArgument
 from surplus.edits.edits import Edits, Slice
 from surplus.edits.intervals import unpack
+from surplus.masks import Mask
 
 SIZES = {
     # module type -> (attribute that counts axis 0 of the weight, attribute that counts axis 1)
@@ -38,6 +39,18 @@ def sliced(tensors: dict[str, Tensor], edits: Edits) -> dict[str, Tensor]:
                 index = torch.tensor(unpack(each.kept), dtype=torch.int64)
                 result[each.tensor] = result[each.tensor].index_select(each.axis, index)
     return result
+
+
+def sliced_mask(mask: Mask, edits: Edits) -> Mask:
+    """Return a mask of the model before the edits as one of the model after them."""
+    if mask.over == "weights":
+        return Mask(sliced(mask.kept, edits), "weights")
+    kept = dict(mask.kept)
+    for step in edits.steps:
+        for each in step.units:
+            if each.layer in kept:
+                kept[each.layer] = kept[each.layer][torch.tensor(unpack(each.kept))]
+    return Mask(kept, "units")
 
 
 def check(model: nn.Module, slices: tuple[Slice, ...]) -> None:

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import final
 
-import torch
 from torch import nn
 
 import surplus.nets
@@ -91,9 +90,9 @@ def load_with_edits(
         into = copy.deepcopy(into)
     replay_(into, edits)
     tensors = {name: from_raw(raw) for name, raw in bundle.tensors.items()}
-    dtypes = {tensor.dtype for tensor in tensors.values() if tensor.is_floating_point()}
-    if dtypes == {torch.float64}:
-        into.double()
+    for name, tensor in into.state_dict(keep_vars=True).items():
+        if name in tensors:  # the values keep the type in which they were saved
+            tensor.data = tensor.data.to(tensors[name].dtype)
     try:
         into.load_state_dict(tensors, strict=True)
     except RuntimeError as unlike:

@@ -25,7 +25,8 @@ def enforce_(model: nn.Module, mask: Mask) -> None:
     """In place: set to zero every parameter entry that the mask removes."""
     parameters = dict(model.named_parameters())
     for name, kept in on_weights(model, mask).items():
-        parameters[name].mul_(kept.to(parameters[name].device))
+        # Not a product: a removed NaN or infinity must go, too.
+        parameters[name].masked_fill_(~kept.to(parameters[name].device), 0.0)
 
 
 def on_weights(model: nn.Module, mask: Mask) -> dict[str, Bool[Tensor, "..."]]:
@@ -51,10 +52,11 @@ def on_weights(model: nn.Module, mask: Mask) -> dict[str, Bool[Tensor, "..."]]:
             "This mask over units was not bound to a model: use `mask.bind(find_units(model, example))`."
         )
     weights: dict[str, Bool[Tensor, "..."]] = {}
+    mask.units.check(model)
     for name in mask.kept:
         removed = mask.removed_index(name)
         for slot in mask.units.chosen(name).slots:
-            if slot.tensor not in shapes:
+            if slot.tensor not in shapes:  # a buffer, such as a running statistic
                 continue
             kept = weights.setdefault(
                 slot.tensor, torch.ones(shapes[slot.tensor], dtype=torch.bool)

@@ -29,7 +29,8 @@ def keep(
         among: A mask of an earlier round; what it removed stays removed and counts towards the sparsity.
 
     Raises:
-        InvalidArgument: `sparsity` lies outside [0, 1), or `within` is neither "layer" nor "model".
+        InvalidArgument: `sparsity` lies outside [0, 1), `within` is neither "layer" nor "model", or `among` belongs to
+            another model.
 
     Example:
         >>> scores = Scores({"fc1": torch.tensor([3.0, 1.0, 2.0, 4.0])}, "units")
@@ -37,12 +38,10 @@ def keep(
         [True, False, False, True]
     """
     check_sparsity(sparsity)
-    before = {
-        name: among.kept[name]
-        if among and name in among.kept
-        else torch.ones_like(value, dtype=torch.bool)
-        for name, value in scores.values.items()
-    }
+    whole = {name: torch.ones_like(v, dtype=torch.bool) for name, v in scores.values.items()}
+    full = Mask(whole, scores.over, scores.units)
+    both = full if among is None else full & among
+    before = {name: both.kept[name] for name in whole}
     floor = 1 if scores.over == "units" else 0
     if within == "layer":
         kept = {
@@ -53,7 +52,8 @@ def keep(
         kept = _remove_lowest(scores.values, before, sparsity, floor)
     else:
         raise InvalidArgument(f'`within` is {within!r}; it must be "layer" or "model".')
-    return Mask(kept, scores.over, scores.units)
+    mask = Mask(kept, scores.over, scores.units)
+    return mask if among is None else mask & among
 
 
 def _remove_lowest(

@@ -33,6 +33,7 @@ class Mask:
     """The units that a mask over units speaks of; None until it is bound to a model."""
 
     def __post_init__(self) -> None:
+        check_over(self.over)
         for name, kept in self.kept.items():
             if kept.dtype != torch.bool:
                 raise InvalidArgument(
@@ -124,8 +125,6 @@ class Mask:
         try:
             kept = {name: _unpack(entry) for name, entry in data["kept"].items()}
             over = data["over"]
-            if over not in ("units", "weights"):
-                raise ValueError(over)
         except (KeyError, TypeError, ValueError, AttributeError, RuntimeError) as broken:
             raise InvalidArgument(f"This is not the JSON form of a mask: {broken!r}.") from broken
         return cls(kept, over)
@@ -150,6 +149,12 @@ class Mask:
 
     def _like(self, kept: dict[str, Tensor], other: "Mask") -> "Mask":
         return Mask(kept, self.over, self.units if self.units is not None else other.units)
+
+
+def check_over(over: str) -> None:
+    """Refuse anything but units and weights."""
+    if over not in ("units", "weights"):
+        raise InvalidArgument(f'`over` is {over!r}; it must be "units" or "weights".')
 
 
 def _check_fit(kept: Mapping[str, Tensor], units: Units) -> None:

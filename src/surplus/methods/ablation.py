@@ -10,7 +10,7 @@ from surplus.base import Cell, InvalidArgument, Table, derive, label, register
 from surplus.methods.context import Context
 from surplus.methods.method import Method
 from surplus.methods.results import Results
-from surplus.methods.subject import Subject, subject_of_run
+from surplus.methods.subject import Subject, kept_of, subject_of_run
 from surplus.passes import Removals, frame_potential_along
 from surplus.scores import Layer, Score, order_of_removal
 from surplus.scores.frame_potential import FramePotential
@@ -59,9 +59,17 @@ class Ablation(Method):
     def __post_init__(self) -> None:
         if not self.scores or not self.remove:
             raise InvalidArgument("An ablation needs at least one criterion and one direction.")
-        labels = [label(score) for score in self.scores]
-        if len(set(labels)) < len(labels):
-            raise InvalidArgument(f"A criterion is named twice: {', '.join(labels)}.")
+        if sum(isinstance(score, Random) for score in self.scores) > 1:
+            raise InvalidArgument(
+                "`scores` holds `random` twice; `repeats` says how often it is drawn."
+            )
+        for name, given in (
+            ("scores", [label(score) for score in self.scores]),
+            ("remove", list(self.remove)),
+            ("layers", list(self.layers or ())),
+        ):
+            if len(set(given)) < len(given):
+                raise InvalidArgument(f"`{name}` names something twice: {', '.join(given)}.")
         if self.repeats < 1:
             raise InvalidArgument(f"`repeats` is {self.repeats}; it must be at least 1.")
 
@@ -82,9 +90,7 @@ class Ablation(Method):
             UnknownName: a layer that the model does not have.
             InvalidArgument: a layer whose units cannot be removed.
         """
-        names = self.layers or tuple(group.name for group in subject.units.removable())
-        for name in names:
-            subject.units.chosen(name)
+        names = subject.units.names(self.layers)
         rows: list[dict[str, Cell]] = []
         with progress("ablation", len(names), "layers", shown) as bar:
             for done, name in enumerate(names):
@@ -142,11 +148,9 @@ class Ablation(Method):
 
 def layer_of(subject: Subject, name: str) -> Layer:
     """Return a layer of a subject with the units that are still there, judged on validation."""
-    kept = torch.ones(subject.units.chosen(name).size, dtype=torch.bool)
-    mask = subject.mask
-    if mask is not None and mask.over == "units" and name in mask.kept:
-        kept = mask.kept[name]
-    return Layer(subject.model, subject.units, name, kept, subject.parts.validation)
+    return Layer(
+        subject.model, subject.units, name, kept_of(subject, name), subject.parts.validation
+    )
 
 
 def _ranks(order: list[int], kept: torch.Tensor) -> torch.Tensor:

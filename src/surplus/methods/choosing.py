@@ -1,10 +1,11 @@
 """Choosing between criteria, on validation."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from surplus.base import InvalidArgument, Table, label
-from surplus.methods.cutting import Cutting
+from surplus.methods.cutting import Cutting, num_removals
+from surplus.methods.subject import Subject, kept_of
 from surplus.scores import Score
 
 
@@ -17,23 +18,22 @@ class Choice(NamedTuple):
     validation_loss: float
 
 
-def best_order(curves: Table, layers: Sequence[str], sparsity: float) -> Choice:
-    """Return the criterion and direction with the highest validation accuracy at a sparsity of the given layers.
+def best_order(curves: Table, removals: Mapping[str, int]) -> Choice:
+    """Return the criterion and direction with the highest validation accuracy after some removals from each layer.
 
     Each layer counts alone, as in the ablation; ties go to the lower validation loss. Random orders are the control and
     are not chosen.
 
     Args:
         curves: The table of an ablation.
-        layers: The layers.
-        sparsity: The fraction of each layer's units that is removed.
+        removals: How many units are removed from each layer.
 
     Raises:
         InvalidArgument: the ablation holds no criterion but random.
     """
     orders = dict.fromkeys(zip(curves["score"], curves["remove"], strict=True))
     choices = [
-        _judged(curves.where(score=score, remove=remove), layers, sparsity)
+        _judged(curves.where(score=score, remove=remove), removals)
         for score, remove in orders
         if score != "random"
     ]
@@ -45,21 +45,24 @@ def best_order(curves: Table, layers: Sequence[str], sparsity: float) -> Choice:
 
 
 def best_cut(
-    curves: Table, layers: tuple[str, ...], scores: Sequence[Score], sparsity: float
+    subject: Subject,
+    curves: Table,
+    layers: tuple[str, ...],
+    scores: Sequence[Score],
+    sparsity: float,
 ) -> Cutting:
     """Return the cut by the criterion and direction that are best on validation at its sparsity."""
-    choice = best_order(curves, layers, sparsity)
+    removals = {name: num_removals(sparsity, kept_of(subject, name)) for name in layers}
+    choice = best_order(curves, removals)
     score = next(each for each in scores if label(each) == choice.score)
     highest = choice.remove == "highest"
     return Cutting(sparsity=sparsity, score=score, layers=layers, highest=highest)
 
 
-def _judged(curve: Table, layers: Sequence[str], sparsity: float) -> Choice:
+def _judged(curve: Table, removals: Mapping[str, int]) -> Choice:
     accuracies, losses = [], []
-    for layer in layers:
-        rows = curve.where(layer=layer)
-        size = max(int(count or 0) for count in rows["num_removed"])
-        (point,) = rows.where(num_removed=round(sparsity * size)).rows()
+    for layer, count in removals.items():
+        (point,) = curve.where(layer=layer, num_removed=count).rows()
         accuracies.append(float(point["validation_accuracy"] or 0))
         losses.append(float(point["validation_loss"] or 0))
     return Choice(

@@ -24,7 +24,7 @@ class Context:
     download: bool = False
     """Whether missing data may be fetched from their publisher."""
     device: str = "cpu"
-    """Where to compute: "cpu", "cuda", "cuda:1" ..."""
+    """Where to train: "cpu", "cuda", "cuda:1" ...; ablations and cuts are computed on the CPU."""
     threads: int = 1
     """Threads of torch. With one, results do not depend on the number of cores."""
     progress: bool = True

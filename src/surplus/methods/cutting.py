@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from torch import nn
+from jaxtyping import Bool
+from torch import Tensor, nn
 
 from surplus.base import Table, check_sparsity, register
 from surplus.edits import Edits, cut, replay_, save
@@ -68,17 +69,26 @@ class Cutting(Method):
 
     def mask(self, subject: Subject) -> Mask:
         """Return the mask that keeps what the criterion would remove last; what was removed before stays removed."""
-        names = self.layers or tuple(group.name for group in subject.units.removable())
+        names = subject.units.names(self.layers)
         mask = Mask.full(subject.units, names)
         for name in names:
             layer = layer_of(subject, name)
             order = order_of_removal(self.score, layer, highest=self.highest)
-            gone = int((~layer.kept).sum())
-            removals = max(0, min(round(self.sparsity * len(layer.kept)) - gone, len(order) - 1))
-            mask.kept[name][order[:removals]] = False
+            mask.kept[name][order[: num_removals(self.sparsity, layer.kept)]] = False
         if subject.mask is not None and subject.mask.over == "units":
             mask = mask & subject.mask
         return mask
+
+
+def num_removals(sparsity: float, kept: Bool[Tensor, " units"]) -> int:
+    """Return how many more units go so that a fraction of all is gone; the last one always stays.
+
+    Example:
+        >>> num_removals(0.5, torch.tensor([True, True, False, True]))
+        1
+    """
+    left = int(kept.sum())
+    return max(0, min(round(sparsity * len(kept)) - (len(kept) - left), left - 1))
 
 
 def write_cut(subject: Subject, edits: Edits, path: Path) -> None:

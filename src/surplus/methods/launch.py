@@ -1,14 +1,15 @@
 """`train`: execute specs with seeds, in fleets where they fit together; go on with what was interrupted."""
 
-from collections.abc import Sequence
+import warnings
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import final
 
 from torch import Tensor, nn
 
-from surplus.base import Saved, UnknownName, encode
-from surplus.edits import Edits, replay_, sliced
+from surplus.base import InvalidArgument, Saved, UnknownName, encode, label
+from surplus.edits import Edits, replay_, sliced, sliced_mask
 from surplus.masks import Mask
 from surplus.methods.context import Context
 from surplus.methods.runs import address, origin_of
@@ -36,18 +37,32 @@ def train(spec: Spec, seeds: Sequence[int] = (0,), context: Context | None = Non
         context: Where to work; None keeps runs in `./runs`.
 
     Raises:
+        InvalidArgument: a seed is not a whole number from 0 on, or there is none; or the spec cannot be trained.
+        DataMissing: the task's files are not where they were looked for.
+        UnknownName: the spec starts from a run that is not there.
         RunBusy: another process is writing one of the runs.
+        StorageFailure: the disk is full or the folder cannot be written; the same call goes on from there.
         KeyboardInterrupt: Ctrl-C was pressed; what was done is kept, and the same call goes on from there.
     """
+    seeds = [seeds] if isinstance(seeds, int) else list(seeds)
+    if not seeds or not all(type(seed) is int and seed >= 0 for seed in seeds):
+        raise InvalidArgument(
+            f"`seeds` is {seeds}; it takes at least one whole number from 0 on, as in seeds=[0, 1, 2]."
+        )
     return train_all([(spec, seed) for seed in seeds], context)
 
 
-def train_all(wanted: Sequence[tuple[Spec, int]], context: Context | None = None) -> list[Run]:
+def train_all(
+    wanted: Sequence[tuple[Spec, int]], context: Context | None = None, made_by: str | None = None
+) -> list[Run]:
     """Bring every wanted run to its end and return them in order; those that have ended are left as they are.
 
     Args:
         wanted: Specs with seeds, in any mixture. What can train as one fleet does.
         context: Where to work; None keeps runs in `./runs`.
+        made_by: The method that makes them for its own use; `last` does not mean such a run.
+
+    Raises: as `train`.
     """
     context = context or Context()
     runs = [context.store.run(address(spec), seed) for spec, seed in wanted]
@@ -56,10 +71,12 @@ def train_all(wanted: Sequence[tuple[Spec, int]], context: Context | None = None
         for (spec, seed), run in zip(wanted, runs, strict=True)
         if not run.is_sealed()
     }
+    for spec, _, _ in todo.values():  # missing data are an error before a run's folder is made
+        context.parts(spec.task)
     with context.threaded(), ExitStack() as locks:
         trainees = []
         for spec, seed, run in todo.values():
-            trainee = _open(spec, seed, run, context)
+            trainee = _open(spec, seed, run, context, made_by)
             locks.callback(trainee.writer.release)
             trainees.append(trainee)
         for group in _fleets(trainees):
@@ -74,7 +91,7 @@ class _Trainee:
     writer: Writer
 
 
-def _open(spec: Spec, seed: int, run: Run, context: Context) -> _Trainee:
+def _open(spec: Spec, seed: int, run: Run, context: Context, made_by: str | None) -> _Trainee:
     """Lock a run, and set its network to where it stopped or where it begins."""
     document = {
         "fingerprint": run.fingerprint,
@@ -82,8 +99,13 @@ def _open(spec: Spec, seed: int, run: Run, context: Context) -> _Trainee:
         "identity": {"data": spec.task.content_hash},
         "spec": encode(spec),
     }
+    if made_by is not None:
+        document["made_by"] = made_by
     begin = _Beginning(spec, seed, context)
     writer = Writer(run, document, environment(context.torch_device()))
+    if writer.changed:
+        changes = ", ".join(f"{key} is now {value}" for key, value in writer.changed.items())
+        warnings.warn(f"{run.name} goes on in another environment: {changes}.", stacklevel=2)
     try:
         saved = writer.latest()
         member = begin.resumed(saved, writer) if saved is not None else begin.fresh(writer)
@@ -167,8 +189,10 @@ class _Beginning:
         if start.edits is not None:
             replay_(model, start.edits)
             optimizer = _sliced_optimizer(optimizer, start.edits)
+            mask = None if mask is None else sliced_mask(mask, start.edits)
         if start.mask is not None:
             mask = start.mask if mask is None else mask & start.mask
+        _check_slots(optimizer, self._spec, parent)
         return model, mask, optimizer or None
 
 
@@ -185,13 +209,22 @@ def _sliced_optimizer(state: dict[str, Tensor], edits: Edits) -> dict[str, Tenso
     }
 
 
+def _check_slots(state: Mapping[str, Tensor], spec: Spec, parent: Run) -> None:
+    """Refuse an optimiser's state that another optimiser left behind."""
+    found = {name.partition("/")[0] for name in state if "/" in name}
+    if state and found != set(spec.training.optimizer.slots):
+        raise InvalidArgument(
+            f"This run trains with {label(spec.training.optimizer)}, but {parent.name} left the state of another"
+            f" optimiser ({', '.join(sorted(found)) or 'no slots'}). Begin afresh: From(..., optimizer=False)."
+        )
+
+
 def _fleets(trainees: Sequence[_Trainee]) -> list[list[_Trainee]]:
     """Put together what may train together, at most `FLEET` at a time."""
     groups: dict[object, list[_Trainee]] = {}
     for trainee in trainees:
         member = trainee.member
-        key = (fleet_key(member.spec), member.step, member.resumed, member.optimizer is None)
-        groups.setdefault(key, []).append(trainee)
+        groups.setdefault(fleet_key(member), []).append(trainee)
     return [
         group[start : start + FLEET]
         for group in groups.values()

@@ -47,11 +47,17 @@ class ScheduledPruning(Method):
             raise InvalidArgument(f"`at` is {self.at}; it takes at least one step, counted from 0.")
 
     def compute(self, run: Run, context: Context) -> Results:
-        """Train the dense network with the forks' steps kept, the forks, and the control; all are runs of their own."""
-        arms = self.arms(spec_of(run))
+        """Train the dense network with the forks' steps kept, the forks, and the control; all are runs of their own.
+
+        Raises:
+            InvalidArgument: a step lies before the beginning or beyond the end of the run.
+        """
+        spec = spec_of(run)
+        self._check_steps(spec, len(context.parts(spec.task).train))
+        arms = self.arms(spec)
         runs = []
         for wave in (arms[:1], arms[1:]):  # the forks need what the dense network leaves behind
-            runs += train_all([(spec, run.seed) for _, _, spec in wave], context)
+            runs += train_all([(spec, run.seed) for _, _, spec in wave], context, self.kind)
         rows = [
             row
             for (name, step, _), each in zip(arms, runs, strict=True)
@@ -61,11 +67,8 @@ class ScheduledPruning(Method):
         return Results(tables={"history": Table.from_rows(rows)}, values=values)
 
     def arms(self, spec: Spec) -> list[tuple[str, int, Spec]]:
-        """Return name, step of pruning and spec of every arm: the dense network first.
-
-        Raises:
-            InvalidArgument: a step lies beyond the end of training.
-        """
+        """Return name, step of pruning and spec of every arm: the dense network first."""
+        begin = 0 if spec.start is None else spec.start.step
         kept = tuple(sorted({*spec.training.forks, *self.at}))
         dense = replace(spec, training=replace(spec.training, forks=kept))
         forked = replace(spec, training=replace(spec.training, forks=()))
@@ -80,9 +83,18 @@ class ScheduledPruning(Method):
                     replace(forked, start=start, interventions=interventions),
                 )
             )
-        control = (*spec.interventions, self._pruning(Random(), 0, False))
-        arms.append(("random at start", 0, replace(forked, interventions=control)))
+        control = (*spec.interventions, self._pruning(Random(), begin, False))
+        arms.append(("random at start", begin, replace(forked, interventions=control)))
         return arms
+
+    def _check_steps(self, spec: Spec, num_train: int) -> None:
+        begin = 0 if spec.start is None else spec.start.step
+        end = spec.training.clock(num_train).num_steps
+        wrong = [step for step in self.at if not begin <= step <= end]
+        if wrong:
+            raise InvalidArgument(
+                f"`at` holds {', '.join(map(str, wrong))}, but the run goes from step {begin} to step {end}."
+            )
 
     def _pruning(self, score: Score, step: int, highest: bool) -> Pruning:
         return Pruning(

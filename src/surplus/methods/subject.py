@@ -4,7 +4,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import final
 
-from torch import nn
+import torch
+from jaxtyping import Bool
+from torch import Tensor, nn
 
 from surplus.base import InvalidArgument, Parts, Task
 from surplus.edits import Edits, Origin, load_with_edits
@@ -75,3 +77,12 @@ def subject_of_bundle(path: Path, context: Context, task: Task | None = None) ->
     model.eval()
     units = find_units(model, example_of(parts))
     return Subject(model=model, units=units, parts=parts, origin=origin, edits=edits)
+
+
+def kept_of(subject: Subject, name: str) -> Bool[Tensor, " units"]:
+    """Return which units of a layer are still there."""
+    size = subject.units.chosen(name).size
+    mask = subject.mask
+    if mask is not None and mask.over == "units" and name in mask.kept:
+        return mask.kept[name]
+    return torch.ones(size, dtype=torch.bool)

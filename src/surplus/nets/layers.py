@@ -6,7 +6,7 @@ from collections import OrderedDict
 import torch
 from torch import nn
 
-from surplus.base import derive
+from surplus.base import InvalidArgument, derive
 
 
 class Chain:
@@ -75,8 +75,13 @@ class Chain:
 def scaled(width: int, factor: float) -> int:
     """Return a layer's width times the multiplier, at least one.
 
+    Raises:
+        InvalidArgument: the multiplier is not positive.
+
     Example:
         >>> scaled(300, 0.5), scaled(3, 0.1)
         (150, 1)
     """
+    if not factor > 0:
+        raise InvalidArgument(f"`width` is {factor}; it is a multiplier and must be positive.")
     return max(1, round(width * factor))

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from surplus.base import InvalidArgument
 from surplus.edits import to_raw
 from surplus.store.bundle import pack
 from surplus.units import evaluating
@@ -65,7 +66,12 @@ def latencies(models: Sequence[nn.Module], example: Tensor, num_rounds: int = 30
         models: Used in evaluation mode.
         example: The batch that each pass runs on.
         num_rounds: How many rounds are timed, after three that are not.
+
+    Raises:
+        InvalidArgument: fewer than two rounds, of which no spread can be told.
     """
+    if num_rounds < 2:
+        raise InvalidArgument(f"`num_rounds` is {num_rounds}; a spread needs at least 2.")
     times: list[list[float]] = [[] for _ in models]
     with ExitStack() as stack:
         for model in models:

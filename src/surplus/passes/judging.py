@@ -19,5 +19,5 @@ def judge(
         hits = outputs.argmax(0) == targets  # equal or undefined outputs: settle them one by one
         hits &= ~own.isnan()
     # The same sums as log_softmax, but in place and with the classes as rows.
-    loss = outputs.sub_(top).exp_().sum(0).log_().add_(top).sub_(own)
+    loss = outputs.sub_(top).exp_().sum(0).log_().sub_(own.sub_(top))
     return loss, hits

@@ -10,7 +10,6 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from surplus.base import InvalidArgument
-from surplus.masks import Mask, enforce
 from surplus.passes import Data, Downstream, batches, tapped
 from surplus.units import Group, Units, evaluating
 
@@ -34,13 +33,13 @@ class Layer:
 
     @cached_property
     def weight_vectors(self) -> Float[Tensor, "units fan_in"]:
-        """Each unit's incoming weights."""
-        return self.units.weight_vectors(self.name, self.model)
+        """Each unit's incoming weights, in single precision at least: a norm of halves overflows."""
+        return _at_least_single(self.units.weight_vectors(self.name, self.model))
 
     @cached_property
     def outgoing(self) -> Float[Tensor, "units fan_out"]:
-        """Each unit's outgoing weights."""
-        return self.units.outgoing(self.name, self.model)
+        """Each unit's outgoing weights, in single precision at least."""
+        return _at_least_single(self.units.outgoing(self.name, self.model))
 
     def examples(self) -> Data:
         """Return the data.
@@ -63,7 +62,7 @@ class Layer:
         with evaluating(self.model), tapped(self.model, [tap]) as seen:
             for inputs, _ in batches(self.examples(), self.model):
                 self.model(inputs)
-                yield seen[tap].flatten(2) if seen[tap].dim() > 2 else seen[tap][:, :, None]
+                yield seen[tap].reshape(len(inputs), self.group.size, -1)
 
     @cached_property
     def downstream(self) -> Downstream:
@@ -76,6 +75,6 @@ class Layer:
         kept[unit] = False
         return replace(self, kept=kept)
 
-    def masked(self) -> nn.Module:
-        """Return a copy of the model in which the units that are gone emit nothing."""
-        return enforce(self.model, Mask({self.name: self.kept}, "units", self.units))
+
+def _at_least_single(vectors: Float[Tensor, "units slice"]) -> Float[Tensor, "units slice"]:
+    return vectors if vectors.dtype.itemsize > 2 else vectors.float()

@@ -2,10 +2,10 @@
 
 from typing import TYPE_CHECKING
 
-import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from surplus.masks.scores import check_numbers
 from surplus.scores.layer import Layer
 
 if TYPE_CHECKING:
@@ -72,14 +72,18 @@ def order_of_removal(score: "Score", layer: Layer, *, highest: bool = False) -> 
         score: The criterion; it is re-evaluated after each removal if it depends on what is left.
         layer: The layer; only units that are still there are removed.
         highest: Remove what the criterion wants most to keep, instead of what it wants least.
+
+    Raises:
+        InvalidArgument: the criterion gave NaN.
     """
     ranking = score.start(layer)
     left = layer.kept.clone()
     order = []
     for _ in range(int(left.sum())):
-        values = ranking.scores.detach().double().cpu()
-        values = (-values if highest else values).masked_fill(~left, torch.inf)
-        unit = int(values.argmin())
+        remaining = left.nonzero()[:, 0]
+        values = ranking.scores.detach().double().cpu()[remaining]
+        check_numbers(values, repr(score), layer.name)
+        unit = int(remaining[values.argmax() if highest else values.argmin()])
         order.append(unit)
         left[unit] = False
         ranking.remove(unit)

@@ -31,12 +31,13 @@ def score(
         among: Only these units are there, for criteria that depend on what is left.
 
     Raises:
-        InvalidArgument: the criterion needs data and none were given, or gave NaN.
+        InvalidArgument: the criterion needs data and none were given, or gave NaN; or the model is another than the
+            units'.
         UnknownName: a layer that the model does not have.
     """
-    names = layers if layers is not None else [group.name for group in units.removable()]
+    units.check(model)
     values = {}
-    for name in names:
+    for name in units.names(layers):
         group = units.chosen(name)
         kept = torch.ones(group.size, dtype=torch.bool)
         if among is not None and name in among.kept:

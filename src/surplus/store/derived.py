@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from surplus.base import CorruptFile, InvalidArgument, Table, fingerprint
+from surplus.base import CorruptFile, InvalidArgument, StorageFailure, Table, fingerprint
 from surplus.store.document import read_document, write_document
 from surplus.store.files import make_folder, sha256, storage_failure, write_whole
 
@@ -69,9 +69,12 @@ def write_derived(
         if final.exists():
             shutil.rmtree(final)
         aside.rename(final)
+    except StorageFailure:
+        shutil.rmtree(aside, ignore_errors=True)
+        raise
     except OSError as failed:
         shutil.rmtree(aside, ignore_errors=True)
-        raise failed if type(failed) is not OSError else storage_failure(final, failed) from failed
+        raise storage_failure(final, failed) from failed
     return final
 
 

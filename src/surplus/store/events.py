@@ -1,14 +1,13 @@
 """The event log of a run: one JSON object a line, append-only, each line with its own checksum."""
 
 import json
-import math
 import os
 import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from surplus.base import canonical
+from surplus.base import canonical, finite
 from surplus.store.files import append, storage_failure
 
 
@@ -39,14 +38,19 @@ class EventLog:
             raise storage_failure(path, failed) from failed
         os.ftruncate(self._descriptor, path.read_bytes().rfind(b"\n") + 1)
         written, _ = _scan(path)
-        self._next = written[-1].number + 1 if written else 0
+        self.next = written[-1].number + 1 if written else 0
+        """The number of the next event."""
+        self.num_intact = next(
+            (place for place, event in enumerate(written) if event.number != place), len(written)
+        )
+        """How many events the log held, from the first on without a gap, when it was opened."""
 
     def append(self, kind: str, step: int, values: Mapping[str, Any]) -> None:
         """Write one event; numbers that are not finite become null."""
-        record = {"n": self._next, "kind": kind, "step": step, "values": _finite(dict(values))}
+        record = {"n": self.next, "kind": kind, "step": step, "values": finite(dict(values))}
         line = canonical({**record, "crc": _checksum(record)})
         append(self._descriptor, line.encode() + b"\n", self.path)
-        self._next += 1
+        self.next += 1
 
     def close(self) -> None:
         """Close the file."""
@@ -56,14 +60,19 @@ class EventLog:
 def read_events(path: Path) -> Events:
     """Read a log; what a resume superseded is dropped, what is damaged is named and left out.
 
-    A `resume` event at step s supersedes every earlier event after step s: the run went back there.
+    A `resume` event at step s supersedes every earlier event after step s: the run went back there. What was said of
+    damaged files stays.
     """
     written, damage = _scan(path)
     events: list[Event] = []
     for event in written:
         if event.kind == "resume":
             # A kill between the last event and the seal leaves an `end` that was not one.
-            events = [each for each in events if each.step <= event.step and each.kind != "end"]
+            events = [
+                each
+                for each in events
+                if each.kind == "damage" or (each.step <= event.step and each.kind != "end")
+            ]
         events.append(event)
     return Events(events, damage)
 
@@ -102,13 +111,3 @@ def _parse(line: bytes) -> Event | None:
 
 def _checksum(record: dict[str, Any]) -> str:
     return f"{zlib.crc32(canonical(record).encode()):08x}"
-
-
-def _finite(value: Any) -> Any:
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    if isinstance(value, Mapping):
-        return {key: _finite(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_finite(item) for item in value]
-    return value

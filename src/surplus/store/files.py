@@ -64,6 +64,26 @@ def make_folder(path: Path) -> None:
         raise storage_failure(path, failed) from failed
 
 
+def check_writable(path: Path) -> None:
+    """Find out early whether a file can be written, without touching what may be there.
+
+    Raises:
+        StorageFailure: it is a folder, or its folder cannot be made or written.
+    """
+    if path.is_dir():
+        raise StorageFailure(f"Cannot write to {path}: it is a folder. Name a file.")
+    make_folder(path.parent)
+    if not os.access(path.parent, os.W_OK):
+        raise storage_failure(path, PermissionError(errno.EACCES, os.strerror(errno.EACCES)))
+
+
+def sweep(*folders: Path) -> None:
+    """Remove what a kill left half-written beside its file; only for folders that nobody else writes to."""
+    for folder in folders:
+        for aside in folder.glob(".*.part"):
+            _remove(aside)
+
+
 def sha256(path: Path) -> str:
     """Return the hash of a file's contents."""
     with path.open("rb") as opened:
@@ -79,7 +99,7 @@ def storage_failure(path: Path, failed: OSError) -> StorageFailure:
         )
     return StorageFailure(
         f"Cannot write to {path}: {failed.strerror or failed}."
-        " Make the folder writable, or choose another with `--runs FOLDER`."
+        " Make the folder writable, or choose another."
     )
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from surplus.base import CorruptFile
+from surplus.store.files import storage_failure
 from surplus.store.run import Run
 
 COLUMNS = "name, stamp, state, step, num_bytes, net, task, seed, metrics"
@@ -48,13 +49,16 @@ def refresh(root: Path, runs: list[Run]) -> list[Summary]:
     try:
         with closing(_open(root / "index.sqlite")) as index, index:
             return _refresh(index, runs)
-    except sqlite3.Error:
+    except (sqlite3.Error, OSError):
         return [summarise(run) for run in runs]
 
 
 def rebuild(root: Path, runs: list[Run]) -> list[Summary]:
     """Make the index again from nothing but the folders."""
-    (root / "index.sqlite").unlink(missing_ok=True)
+    try:
+        (root / "index.sqlite").unlink(missing_ok=True)
+    except OSError as failed:
+        raise storage_failure(root / "index.sqlite", failed) from failed
     return refresh(root, runs)
 
 

@@ -1,4 +1,4 @@
-"""A run's folder: spec, environment, events, snapshots, checkpoints, status; a `Recorder`."""
+"""A run's folder, as it is read: spec, environment, events, snapshots, checkpoints, status, derived results."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -54,13 +54,29 @@ class Run:
         contents: dict[str, Any] = read_document(self.path / "spec.json")
         return contents
 
+    def made_by(self) -> str | None:
+        """Return the method that made the run for its own use, or None for a run that was asked for."""
+        try:
+            made_by: str | None = self.spec().get("made_by")
+        except CorruptFile:
+            return None
+        return made_by
+
     def environment(self) -> dict[str, Any]:
-        """Return where and with what the run was begun."""
+        """Return where and with what the run was begun.
+
+        Raises:
+            CorruptFile: `environment.json` is missing, truncated or edited.
+        """
         contents: dict[str, Any] = read_document(self.path / "environment.json")
         return contents
 
     def status(self) -> Status:
-        """Return the state; a run that is not sealed and that nobody writes is "interrupted"."""
+        """Return the state; a run that is not sealed and that nobody writes is "interrupted".
+
+        Raises:
+            CorruptFile: `status.json` is truncated or edited.
+        """
         if not (self.path / "status.json").exists():
             state = "running" if is_held(self.path / "lock") else "interrupted"
             return Status(state, self._furthest())
@@ -153,6 +169,11 @@ class Run:
             if computation.kind == kind:
                 found.append(computation)
         return sorted(found, key=lambda each: each.path.stat().st_mtime_ns)
+
+    def current(self, kind: str) -> list[Derived]:
+        """Return the computations of one kind that read the newest snapshot as it is now, oldest first."""
+        newest = self._hashes(list(self.snapshots())[-1:]).items()
+        return [each for each in self.derived(kind) if newest <= each.snapshots.items()]
 
     def find_derived(
         self, kind: str, settings: Mapping[str, Any], steps: list[int]

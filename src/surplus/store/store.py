@@ -2,15 +2,13 @@
 
 import re
 import shutil
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from surplus.base import RunBusy, UnknownName
+from surplus.store.files import storage_failure
 from surplus.store.index import Summary, rebuild, refresh
 from surplus.store.lock import is_held
 from surplus.store.run import Run
-from surplus.store.writer import Writer
 
 ADDRESS = re.compile(r"[0-9a-f]{16}")
 SEED = re.compile(r"seed-\d{4,}")
@@ -26,16 +24,12 @@ class Store:
         """Return the run at an address, whether or not it has begun."""
         return Run(self.root / fingerprint / f"seed-{seed:04d}")
 
-    def write(self, run: Run, spec: Mapping[str, Any], environment: Mapping[str, Any]) -> Writer:
-        """Begin a run or go on with it; see `Writer` for what is refused."""
-        return Writer(run, spec, environment)
-
     def runs(self) -> list[Run]:
         """Return every run in the folder, in order of address and seed."""
         return [
             Run(path)
             for path in sorted(self.root.glob("*/seed-*"))
-            if path.is_dir() and ADDRESS.fullmatch(path.parent.name) and SEED.fullmatch(path.name)
+            if path.is_dir() and _is_address(path)
         ]
 
     def summaries(self) -> list[Summary]:
@@ -51,14 +45,15 @@ class Store:
 
         Args:
             reference: The folder of a run; or the start of a fingerprint, with `/seed` where there are several
-                replicas ("3f2a", "3f2a/2", "3f2a/seed-0002"); or "last" for the run written last.
+                replicas ("3f2a", "3f2a/2", "3f2a/seed-0002"); or "last" for the run written last that holds a
+                snapshot and was asked for by a person, not made by a method.
 
         Raises:
-            UnknownName: no run, or more than one, answers to it.
+            UnknownName: no run, or more than one, answers to it; or the folder is not named like a run.
         """
         folder = Path(reference)
         if (folder / "spec.json").is_file():
-            return Run(folder)
+            return _in_folder(folder)
         runs = self.runs()
         if not runs:
             raise UnknownName(
@@ -66,7 +61,8 @@ class Store:
                 " or name another folder with `--runs`."
             )
         if reference == "last":
-            return max(runs, key=lambda run: (run.path / "events.jsonl").stat().st_mtime_ns)
+            newest = sorted(runs, key=_last_written, reverse=True)
+            return next((run for run in newest if _can_be_last(run)), newest[0])
         prefix, _, seed = reference.partition("/")
         number = seed.removeprefix("seed-")
         matching = [
@@ -89,9 +85,37 @@ class Store:
 
         Raises:
             RunBusy: a process is writing it.
+            StorageFailure: the folder cannot be removed.
         """
         if is_held(run.path / "lock"):
             raise RunBusy(f"{run.path} is being written at this moment; stop that process first.")
-        shutil.rmtree(run.path)
-        if not any(run.path.parent.iterdir()):
-            run.path.parent.rmdir()
+        try:
+            shutil.rmtree(run.path)
+            if not any(run.path.parent.iterdir()):
+                run.path.parent.rmdir()
+        except OSError as failed:
+            raise storage_failure(run.path, failed) from failed
+
+
+def _is_address(path: Path) -> bool:
+    return bool(ADDRESS.fullmatch(path.parent.name) and SEED.fullmatch(path.name))
+
+
+def _in_folder(folder: Path) -> Run:
+    """Return the run in a folder; its name is its address, so a folder of another name holds something else."""
+    folder = folder.resolve()
+    if not _is_address(folder):
+        raise UnknownName(
+            f"{folder} holds a `spec.json` but is not named like a run's folder, <fingerprint>/seed-0000."
+            " If it is a copy of a run, give it back its name."
+        )
+    return Run(folder)
+
+
+def _last_written(run: Run) -> int:
+    log = run.path / "events.jsonl"
+    return log.stat().st_mtime_ns if log.exists() else 0
+
+
+def _can_be_last(run: Run) -> bool:
+    return bool(run.snapshots()) and run.made_by() is None

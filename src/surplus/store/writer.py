@@ -2,13 +2,14 @@
 
 import time
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from surplus.base import CorruptFile, RawTensor, RunExists, Saved
 from surplus.store.bundle import read_bundle, write_bundle
 from surplus.store.document import read_document, write_document
 from surplus.store.events import EventLog
-from surplus.store.files import make_folder, sha256
+from surplus.store.files import make_folder, sha256, sweep
 from surplus.store.lock import Lock
 from surplus.store.paths import by_step, step_file, unreadable
 from surplus.store.run import Run
@@ -31,9 +32,12 @@ class Writer:
             )
         make_folder(run.path)
         self.run = run
+        self.changed: dict[str, Any] = {}
+        """What differs from the environment in which the run was begun."""
         self._released = False
         self._lock = Lock(run.path / "lock")
         try:
+            sweep(run.path, run.path / "snapshots", run.path / "checkpoints")
             self._log = EventLog(run.path / "events.jsonl")
             self._saved = self._sound_checkpoints()
             if unreadable(run.path / "spec.json", read_document):
@@ -56,7 +60,12 @@ class Writer:
 
         The one before it stays too, in case this one is damaged; older ones go unless they were written with `keep`.
         """
-        self._write_bundle("checkpoints", step, tensors, keep=keep)
+        about = {
+            "keep": keep,
+            "num_events": self._log.next,
+            "snapshots": list(self.run.snapshots()),
+        }
+        self._write_bundle("checkpoints", step, tensors, **about)
         self._saved[step] = keep
         passing = sorted(other for other, kept in self._saved.items() if not kept)
         for old in passing[:-2]:
@@ -105,14 +114,31 @@ class Writer:
         write_bundle(path, tensors, metadata)
 
     def _sound_checkpoints(self) -> dict[int, bool]:
-        """Return step -> kept for the checkpoints that can be read; the others are noted and left alone."""
+        """Return step -> kept for the checkpoints that can be gone on from; the others are noted and left alone."""
         found = {}
         for step, path in by_step(self.run.path / "checkpoints").items():
             try:
-                found[step] = bool(read_bundle(path).metadata.get("keep"))
+                about = read_bundle(path).metadata
+                self._check_history(path, step, about)
+                found[step] = bool(about.get("keep"))
             except CorruptFile as damaged:
                 self._log.append("damage", step, {"file": path.name, "what": str(damaged)})
         return found
+
+    def _check_history(self, path: Path, step: int, about: Mapping[str, Any]) -> None:
+        """Refuse a checkpoint of another run, or one whose earlier record is no longer whole.
+
+        Going on from it would leave a gap in the record; from an older one, or from the beginning, the gap is filled.
+        """
+        own = (self.run.fingerprint, self.run.seed, step)
+        if (about.get("fingerprint"), about.get("seed"), about.get("step")) != own:
+            raise CorruptFile(f"{path} belongs to another run or step.")
+        if about.get("num_events", 0) > self._log.num_intact:
+            raise CorruptFile(f"events.jsonl lacks events from before {path.name} was written.")
+        for earlier in about.get("snapshots", []):
+            snapshot = step_file(self.run.path / "snapshots", earlier)
+            if unreadable(snapshot, read_bundle):
+                raise CorruptFile(f"{snapshot.name} is missing or damaged; it is made again.")
 
     def _note_environment(self, environment: dict[str, Any]) -> None:
         path = self.run.path / "environment.json"
@@ -121,7 +147,8 @@ class Writer:
         except CorruptFile:
             write_document(path, {**environment, "began": time.strftime("%Y-%m-%dT%H:%M:%S%z")})
             return
-        changed = {key: value for key, value in environment.items() if first.get(key) != value}
-        if changed:
+        known = {key: value for key, value in environment.items() if key in first}
+        self.changed = {key: value for key, value in known.items() if first[key] != value}
+        if self.changed:
             step = max(self._saved, default=0)
-            self._log.append("environment", step, {"changed": changed})
+            self._log.append("environment", step, {"changed": self.changed})

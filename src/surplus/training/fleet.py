@@ -162,9 +162,9 @@ class Fleet:
         self._kept[replica] = 1.0
         for name, kept in on_weights(self.template, mask).items():
             crop(views[name][replica], self._shapes[name]).copy_(kept)
-        self._parameters.mul_(self._kept)
-        for slot in self._slots.values():
-            slot.mul_(self._kept)
+        removed = self._kept == 0  # not a product: a removed NaN or infinity must go, too
+        for rows in (self._parameters, *self._slots.values()):
+            rows.masked_fill_(removed, 0.0)
 
     def optimizer_tensors(self, replica: int) -> dict[str, Tensor]:
         """Return one replica's optimiser state by slot and parameter, with its count of updates."""

@@ -3,7 +3,7 @@
 import math
 import signal
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import final
 
 import torch
@@ -251,24 +251,21 @@ def _check(members: Sequence[Member]) -> None:
         raise InvalidArgument("A fleet needs at least one run.")
     first = members[0]
     for member in members[1:]:
-        if _shape(member) != _shape(first):
+        if fleet_key(member) != fleet_key(first):
             raise InvalidArgument(
                 "Runs of one fleet must have the same net, task, training and step; they may differ in seed, learning"
                 f" rate, weight decay, mask and interventions. These differ: {first.spec} and {member.spec}."
             )
 
 
-def _shape(member: Member) -> object:
-    """Return what all members of a fleet must have in common."""
-    return fleet_key(member.spec), member.step, member.resumed, member.optimizer is None
-
-
-def fleet_key(spec: Spec) -> object:
-    """Return what runs must share, besides the step they stand at, to be trained as one fleet."""
-    import dataclasses
-
-    optimizer = dataclasses.replace(spec.training.optimizer, learning_rate=1.0, weight_decay=0.0)  # type: ignore[type-var]
-    training = dataclasses.replace(spec.training, optimizer=optimizer)
-    start = spec.start
-    begun = (0, None) if start is None else (start.step, start.edits)
-    return spec.net, spec.task, training, begun
+def fleet_key(member: Member) -> object:
+    """Return what runs must share to be trained as one fleet: net, task, step shape, and where they stand."""
+    spec = member.spec
+    optimizer = replace(spec.training.optimizer, learning_rate=1.0, weight_decay=0.0)  # type: ignore[type-var]
+    training = replace(spec.training, optimizer=optimizer)
+    edits = None if spec.start is None else spec.start.edits
+    begun = 0 if spec.start is None else spec.start.step
+    counts = None
+    if member.optimizer is not None:  # a fleet counts its updates and losses once for all
+        counts = tuple(int(member.optimizer[name]) for name in ("updates", "loss_count"))
+    return spec.net, spec.task, training, begun, edits, member.step, member.resumed, counts

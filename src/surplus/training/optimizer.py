@@ -7,7 +7,7 @@ from typing import ClassVar
 from jaxtyping import Float
 from torch import Tensor
 
-from surplus.base import Family
+from surplus.base import Family, InvalidArgument
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +47,24 @@ class Optimizer(Family):
     """The names of the state buffers."""
 
     learning_rate: float
+    """The size of a step, before the schedule; each replica may have its own."""
     weight_decay: float
+    """The strength of the decay; each replica may have its own."""
 
     @abstractmethod
     def update(self, update: Update) -> None:
         """Change the parameters and the slots in place; the gradients may be overwritten."""
+
+
+def check_rates(optimizer: Optimizer) -> None:
+    """Refuse a learning rate that is not positive or a weight decay below zero.
+
+    Raises:
+        InvalidArgument: one of them is.
+    """
+    if not optimizer.learning_rate > 0:
+        raise InvalidArgument(f"`learning_rate` is {optimizer.learning_rate}; it must be positive.")
+    if not optimizer.weight_decay >= 0:
+        raise InvalidArgument(
+            f"`weight_decay` is {optimizer.weight_decay}; it must not be negative."
+        )

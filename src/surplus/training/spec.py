@@ -53,22 +53,24 @@ class Training:
             )
         if self.batch_size < 1:
             raise InvalidArgument(f"`batch_size` is {self.batch_size}; it must be at least 1.")
+        if any(step < 0 for step in self.forks):
+            raise InvalidArgument(f"`forks` is {self.forks}; it holds steps, counted from 0.")
 
     def clock(self, num_train: int) -> Clock:
         """Return the run's length, given the number of training examples.
 
         Raises:
-            InvalidArgument: the train part holds less than one batch.
+            InvalidArgument: the train part holds less than one batch, or a fork lies beyond the end.
         """
         steps_per_epoch = num_train // self.batch_size
         if steps_per_epoch == 0:
             raise InvalidArgument(
                 f"`batch_size` is {self.batch_size}, but the train part holds only {num_train} examples."
             )
-        if self.num_steps is not None:
-            return Clock(self.num_steps, steps_per_epoch)
-        assert self.num_epochs is not None
-        return Clock(self.num_epochs * steps_per_epoch, steps_per_epoch)
+        num_steps = self.num_steps or (self.num_epochs or 0) * steps_per_epoch
+        if any(step > num_steps for step in self.forks):
+            raise InvalidArgument(f"`forks` is {self.forks}, but the run ends at step {num_steps}.")
+        return Clock(num_steps, steps_per_epoch)
 
 
 @final

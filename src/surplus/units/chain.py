@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import cast
 
 from torch import nn
 
@@ -14,25 +15,25 @@ def chain_of(model: nn.Module) -> list[tuple[str, nn.Module]]:
     Raises:
         InvalidArgument: the model is not an `nn.Sequential`, so its module list does not say how it runs.
     """
-    if not isinstance(model, nn.Sequential):
+    if not is_chain(model):
         raise InvalidArgument(
             f"{type(model).__name__} is not a chain of layers: so far Surplus follows `nn.Sequential`,"
             " nested ones too. Wrap the layers in `nn.Sequential` to use it here."
         )
-    return list(_layers(model, ""))
+    return list(_layers(cast(nn.Sequential, model), ""))
 
 
 def is_chain(model: nn.Module) -> bool:
-    """Say whether a model is a chain."""
-    return isinstance(model, nn.Sequential)
+    """Say whether a model is a chain: an `nn.Sequential` whose `forward` is that of `nn.Sequential`."""
+    return isinstance(model, nn.Sequential) and type(model).forward is nn.Sequential.forward
 
 
 def _layers(model: nn.Sequential, prefix: str) -> Iterator[tuple[str, nn.Module]]:
     # Not `named_children`, which leaves out a layer that runs a second time.
     for name, module in model._modules.items():
         assert module is not None
-        if isinstance(module, nn.Sequential):
-            yield from _layers(module, f"{prefix}{name}.")
+        if is_chain(module):
+            yield from _layers(cast(nn.Sequential, module), f"{prefix}{name}.")
         else:
             yield f"{prefix}{name}", module
 

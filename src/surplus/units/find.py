@@ -6,7 +6,7 @@ from torch import Tensor, nn
 from surplus.base import InvalidArgument
 from surplus.units.chain import chain_of, evaluating
 from surplus.units.group import Group, Kind, Slot, every
-from surplus.units.kinds import CONVOLUTIONS, ELEMENTWISE, NORMALISING, PASSING
+from surplus.units.kinds import CONVOLUTIONS, ELEMENTWISE, NORMALISING, PASSING, POOLING
 from surplus.units.units import Units
 
 Layer = tuple[str, nn.Module, tuple[int, ...]]
@@ -53,6 +53,10 @@ def _run(model: nn.Module, example: Tensor) -> list[Layer]:
                     f"The model does not run on an example of shape {tuple(example.shape)} and type {example.dtype}:"
                     f" layer `{name}` ({type(module).__name__}) says: {failed}"
                 ) from failed
+            if isinstance(module, CONVOLUTIONS) and value.dim() < module.weight.dim():
+                raise InvalidArgument(
+                    f"The example of shape {tuple(example.shape)} has no batch axis; use `example[None]`."
+                )
             layers.append((name, module, tuple(value.shape)))
     return layers
 
@@ -72,8 +76,8 @@ def _follow(
     module: nn.Linear | nn.Conv1d | nn.Conv2d,
     owners: dict[int, int],
 ) -> Group:
-    name, _, shape = layers[place]
-    size = shape[1] if isinstance(module, CONVOLUTIONS) else module.weight.shape[0]
+    name = layers[place][0]
+    size = module.weight.shape[0]
     kind: Kind = "filter" if isinstance(module, CONVOLUTIONS) else "neuron"
     incoming = (Slot(f"{name}.weight", 0, every(size)),)
     carried = [Slot(f"{name}.bias", 0, every(size))] if module.bias is not None else []
@@ -85,8 +89,10 @@ def _follow(
         if reason is not None:
             break
         if type(reader) in ELEMENTWISE:
-            activation = below if width == 1 else activation
+            activation = below
         elif type(reader) in NORMALISING and width == 1:
+            reason = _unfit_statistics(layers, offset, owners)
+            activation = below
             carried += _statistics(below, reader, size)
         elif type(reader) is nn.Flatten and (reader.start_dim, reader.end_dim) == (1, -1):
             width *= layers[offset][2][1] // (size * width)
@@ -94,7 +100,9 @@ def _follow(
             reason = _unfit(layers, offset, owners)
             outgoing = (Slot(f"{below}.weight", 1, every(size, width)),)
             break
-        elif type(reader) not in PASSING:
+        elif type(reader) in PASSING and not _mixes(reader, len(layers[offset - 1][2])):
+            pass
+        else:
             reason = f"they cannot be followed through `{below}` ({type(reader).__name__})"
     else:
         reason = reason or "they are the outputs of the network"
@@ -127,6 +135,23 @@ def _unfit(layers: list[Layer], place: int, owners: dict[int, int]) -> str | Non
         return f"`{name}` is a grouped convolution"
     if isinstance(module, nn.Linear) and len(shape) != 2:
         return f"`{name}` reads an input with {len(shape)} axes"
+    return None
+
+
+def _mixes(module: nn.Module, dim: int) -> bool:
+    """Say whether a pooling runs along the units, because its input has no axis of positions."""
+    return isinstance(module, POOLING) and str(dim - 2) not in type(module).__name__
+
+
+def _unfit_statistics(layers: list[Layer], place: int, owners: dict[int, int]) -> str | None:
+    """Say why a batch normalisation cannot be cut, or None."""
+    name, module, _ = layers[place]
+    if sum(other is module for _, other, _ in layers) > 1:
+        return f"`{name}` runs more than once"
+    if any(owners[id(parameter)] > 1 for parameter in module.parameters()):
+        return f"`{name}` shares its parameters with another layer"
+    if not getattr(module, "track_running_stats", True):
+        return f"`{name}` takes its statistics from the batch"
     return None
 
 

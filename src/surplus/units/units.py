@@ -1,6 +1,6 @@
 """`Units`: all groups of one model, as they were found on one example."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import final
 
@@ -39,6 +39,32 @@ class Units:
     def removable(self) -> list[Group]:
         """Return the groups whose units can be removed."""
         return [group for group in self if group.protected is None]
+
+    def names(self, asked: Sequence[str] | None = None) -> tuple[str, ...]:
+        """Return the names of the groups asked for, or, if none are, of all whose units can be removed.
+
+        Raises: as `chosen`.
+        """
+        if asked:
+            return tuple(self.chosen(name).name for name in asked)
+        return tuple(group.name for group in self.removable())
+
+    def check(self, model: nn.Module) -> None:
+        """Refuse a model of another shape than the one on which the units were found.
+
+        Raises:
+            InvalidArgument: a tensor that holds units is missing or of another shape.
+        """
+        if model is self.model:
+            return
+        found, expected = model.state_dict(), self.model.state_dict()
+        for name in {slot.tensor for group in self for slot in group.slots}:
+            if name not in found or found[name].shape != expected[name].shape:
+                shape = tuple(found[name].shape) if name in found else None
+                raise InvalidArgument(
+                    f"The units were found on another model: there, `{name}` has shape {tuple(expected[name].shape)};"
+                    f" here {'there is none' if shape is None else f'it has {shape}'}."
+                )
 
     def chosen(self, name: str) -> Group:
         """Return a group whose units can be removed.

@@ -7,6 +7,8 @@ from importlib.resources import files
 from importlib.resources.abc import Traversable
 from typing import Any
 
+from surplus.base import finite
+
 VENDORED = (
     "d3-array",
     "d3-color",
@@ -62,5 +64,5 @@ def _data_url(text: str) -> str:
 
 def _script_safe(data: Any) -> str:
     """Write JSON that cannot end the script element it stands in, whatever names a run carries."""
-    text = json.dumps(data, separators=(",", ":"), allow_nan=False)
+    text = json.dumps(finite(data), separators=(",", ":"), allow_nan=False)
     return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")

@@ -9,7 +9,7 @@ from surplus.viewer.page import render
 from surplus.viewer.views.view import View
 
 
-def write_report(run: Run, path: Path) -> None:
+def write_report(run: Run, path: Path | str) -> None:
     """Write a self-contained report of a run, from what lies in its folder.
 
     Views for which nothing was computed are left out of the page; damaged files are named on it.
@@ -18,15 +18,16 @@ def write_report(run: Run, path: Path) -> None:
         CorruptFile: the run's spec or environment is missing, truncated or edited.
         StorageFailure: the file cannot be written.
     """
-    summary = members(View)["summary"]().data(run)
     views = {}
     for kind, view in members(View).items():
         try:
             data = view().data(run)
         except (CorruptFile, KeyError, AssertionError) as damaged:
+            if kind == "summary":
+                raise
             data = {"damaged": str(damaged)}
         if data is not None:
             views[kind] = data
-    assert summary is not None
+    summary = views["summary"]
     title = f"{summary['spec']['net']['kind']} on {summary['spec']['task']['kind']}"
-    write_whole(path, render(title, {"views": views}).encode())
+    write_whole(Path(path), render(title, {"views": views}).encode())

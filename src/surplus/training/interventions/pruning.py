@@ -61,7 +61,5 @@ class Pruning(Intervention):
             state.model, units, self.score, state.parts.validation, self.layers, among=state.mask
         )
         mask = keep(found.map(torch.neg) if self.highest else found, target, among=state.mask)
-        if state.mask is not None:
-            mask = mask & state.mask
         removed = {name: mask.removed_index(name).tolist() for name in mask.kept}
         return Change(mask=mask, record={"sparsity": target, "removed": removed})

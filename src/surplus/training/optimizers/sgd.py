@@ -6,7 +6,7 @@ from typing import ClassVar
 import torch
 
 from surplus.base import InvalidArgument, register
-from surplus.training.optimizer import Optimizer, Update
+from surplus.training.optimizer import Optimizer, Update, check_rates
 
 
 @register("sgd")
@@ -26,6 +26,9 @@ class SGD(Optimizer):
     """The strength of L2 regularisation: this times the weight is added to the gradient."""
 
     def __post_init__(self) -> None:
+        check_rates(self)
+        if not 0 <= self.momentum < 1:
+            raise InvalidArgument(f"`momentum` is {self.momentum}; it must lie in [0, 1).")
         if self.nesterov and not self.momentum:
             raise InvalidArgument("`nesterov` needs a `momentum` greater than 0.")
 

@@ -1,6 +1,8 @@
 """Ablation curves: what the removal of units costs, criterion by criterion."""
 
+import math
 from collections import defaultdict
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from statistics import mean, stdev
 from typing import Any
@@ -26,7 +28,7 @@ class Ablation(View):
     def data(self, run: Run) -> Any | None:
         """Return the curves of the newest ablation of each layer."""
         layers: dict[str, Any] = {}
-        for computation in run.derived("ablation"):
+        for computation in run.current("ablation"):
             curves = computation.tables["curves"]
             for layer in dict.fromkeys(map(str, curves["layer"])):
                 layers[layer] = _layer(curves.where(layer=layer))
@@ -56,14 +58,17 @@ def _series(repeats: list[list[dict[str, Any]]]) -> dict[str, Any]:
     series: dict[str, Any] = {"num_removed": [row["num_removed"] for row in repeats[0]]}
     for quantity in QUANTITIES:
         columns = list(zip(*([row[quantity] for row in rows] for rows in repeats), strict=True))
-        series[quantity] = [_short(mean(column)) for column in columns]
+        series[quantity] = [_short(mean, column) for column in columns]
         if len(repeats) > 1:
-            series[f"{quantity}_sd"] = [_short(stdev(column)) for column in columns]
+            series[f"{quantity}_sd"] = [_short(stdev, column) for column in columns]
     if len(repeats) == 1:
         series["unit"] = [row["unit"] for row in repeats[0]]
     return series
 
 
-def _short(value: float) -> float:
-    """Keep the digits that the eye can tell; the tables beside the run have all of them."""
-    return float(f"{value:.5g}")
+def _short(summary: Callable[[list[float]], float], column: Sequence[Any]) -> float | None:
+    """Summarise a column to the digits that the eye can tell; what is not finite is left out of the picture."""
+    values = [float(each) for each in column if each is not None]
+    if len(values) < len(column) or not all(map(math.isfinite, values)):
+        return None
+    return float(f"{summary(values):.5g}")

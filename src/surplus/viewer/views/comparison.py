@@ -26,7 +26,7 @@ class Comparison(View):
                     for each in step["units"]
                 ],
             }
-            for computation in run.derived("cutting")
+            for computation in run.current("cutting")
         ]
         return found or None
 

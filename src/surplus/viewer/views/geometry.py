@@ -18,7 +18,7 @@ class Geometry(View):
 
     def data(self, run: Run) -> Any | None:
         """Return the newest computation of the geometry."""
-        computations = run.derived("geometry")
+        computations = run.current("geometry")
         if not computations:
             return None
         tables = computations[-1].tables

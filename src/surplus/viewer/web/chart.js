@@ -35,7 +35,7 @@ export function lineChart({ name, series, hairs = [], hairColour, x, y, height =
     const inside = svg("g", { "clip-path": `url(#${clip})` });
     canvas.replaceChildren(frame(clip, width, height), ...axes(scales, x, y, width, height), inside);
     const path = line().x((point) => scales.x(point[0])).y((point) => scales.y(point[1])).defined((point) => point[1] != null);
-    const band = area().x((point) => scales.x(point[0])).y0((point) => scales.y(point[1])).y1((point) => scales.y(point[2]));
+    const band = area().x((point) => scales.x(point[0])).y0((point) => scales.y(point[1])).y1((point) => scales.y(point[2])).defined((point) => point[1] != null);
     for (const hair of hairs) inside.append(svg("path", { class: "hair", stroke: hairColour, d: path(hair) }));
     for (const each of shown) {
       if (each.band) inside.append(svg("path", { class: "band", fill: each.colour, d: band(each.band) }));
@@ -58,7 +58,7 @@ export function lineChart({ name, series, hairs = [], hairColour, x, y, height =
       const point = each.points.find((candidate) => candidate[0] === at);
       const spread = each.band?.find((candidate) => candidate[0] === at);
       const half = spread ? (spread[2] - spread[1]) / 2 : null;
-      values.get(each.name).textContent = point ? y.show(point[1]) + (half ? ` ± ${y.show(half)}` : "") : "";
+      values.get(each.name).textContent = point && point[1] != null ? y.show(point[1]) + (half ? ` ± ${y.show(half)}` : "") : "";
     }
   }
 
@@ -95,9 +95,10 @@ function makeScales(shown, hairs, x, y, width, height) {
 function axes(scales, x, y, width, height) {
   const bottom = height - MARGIN.bottom;
   const marks = [];
-  for (const tick of scales.y.ticks(6)) {
+  const heights = scales.y.ticks(6);
+  for (const tick of heights) {
     marks.push(svg("line", { class: "grid", x1: MARGIN.left, x2: width - MARGIN.right, y1: scales.y(tick), y2: scales.y(tick) }));
-    marks.push(svg("text", { x: MARGIN.left - 8, y: scales.y(tick), "text-anchor": "end", "dominant-baseline": "middle" }, y.tick(tick)));
+    marks.push(svg("text", { x: MARGIN.left - 8, y: scales.y(tick), "text-anchor": "end", "dominant-baseline": "middle" }, y.tick(tick, heights[1] - heights[0])));
   }
   for (const tick of scales.x.ticks(Math.max(3, Math.floor(width / 110)))) {
     marks.push(svg("text", { x: scales.x(tick), y: bottom + 18, "text-anchor": "middle" }, number(tick)));

@@ -45,8 +45,8 @@ function chart(layer, curves, quantity) {
       colour: curve.score === "random" ? GREY : colour(scores.indexOf(curve.score)),
       dash: curve.remove === "highest" ? "6 4" : null,
       points: curve.num_removed.map((count, place) => [count, curve[quantity][place]]),
-      band: spread && curve.num_removed.map((count, place) =>
-        [count, curve[quantity][place] - spread[place], curve[quantity][place] + spread[place]]),
+      band: spread && curve.num_removed.map((count, place) => spread[place] == null ? [count, null, null]
+        : [count, curve[quantity][place] - spread[place], curve[quantity][place] + spread[place]]),
     };
   });
   return lineChart({

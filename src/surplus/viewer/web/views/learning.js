@@ -17,7 +17,7 @@ export function draw(data) {
     const names = ["validation", "test", "train"].filter((name) => data[`${name}_${kind}`]?.length);
     const series = names.map((name, place) => ({ name, colour: colour(place), dash: place ? "6 4" : null, points: data[`${name}_${kind}`] }));
     const show = kind === "accuracy" ? (value) => percent(value, 2) : number;
-    const tick = kind === "accuracy" ? (value) => percent(value, 0) : number;
+    const tick = kind === "accuracy" ? (value, step) => percent(value, step < 0.001 ? 2 : step < 0.01 ? 1 : 0) : number;
     const steps = [...new Set(series.flatMap((each) => each.points.map(([step]) => step)))].sort((a, b) => a - b);
     const rows = steps.map((step) => [step, ...series.map((each) => each.points.find((point) => point[0] === step)?.[1])]);
     body.replaceChildren(
