@@ -1,23 +1,18 @@
 """`cut`: a physically smaller network that computes what the masked one computes."""
 
-import copy
+from dataclasses import replace
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
-from surplus.base import InvalidArgument, SurplusError
+from surplus.base import InvalidArgument
 from surplus.edits.edits import Cut, Edits, Kept, Slice
 from surplus.edits.intervals import pack
-from surplus.edits.resize import check, slice_
-from surplus.masks import Mask, enforce
-from surplus.units import Units, evaluating
-
-TOLERANCE = {torch.float64: 1e-10, torch.float32: 1e-4}
-
-
-class NotEqual(SurplusError):
-    """A cut model that does not compute what the masked one computes."""
-
+from surplus.edits.integers import counts
+from surplus.edits.resize import apply_, check
+from surplus.edits.verifying import difference
+from surplus.masks import Mask
+from surplus.units import Units, copied, tensors_of
 
 def cut(model: nn.Module, mask: Mask, verify: bool = True) -> tuple[nn.Module, Edits]:
     """Return a smaller model without the units that the mask removes, and the record of the edit.
@@ -43,17 +38,18 @@ def cut(model: nn.Module, mask: Mask, verify: bool = True) -> tuple[nn.Module, E
         (Linear(in_features=4, out_features=2, bias=True), ((0, 1), (2, 3)))
     """
     units = _units_of(mask)
-    slices = _slices(model, mask, units)
+    slices = _slices(mask, units)
     check(model, slices)
-    smaller = copy.deepcopy(model)
-    for each in slices:
-        slice_(smaller, each)
-    difference = _verified(model, smaller, mask, units) if verify else None
     kept = tuple(
         Kept(layer=name, size=units[name].size, kept=pack(mask.kept_index(name).tolist()))
         for name in mask.kept
     )
-    return smaller, Edits((Cut(units=kept, slices=slices, difference=difference),))
+    step = Cut(units=kept, slices=slices, integers=counts(mask, units))
+    smaller = copied(model)
+    apply_(smaller, step)
+    if verify:
+        step = replace(step, difference=difference(model, smaller, mask, units))
+    return smaller, Edits((step,))
 
 
 def _units_of(mask: Mask) -> Units:
@@ -74,41 +70,20 @@ def _units_of(mask: Mask) -> Units:
     return mask.units
 
 
-def _slices(model: nn.Module, mask: Mask, units: Units) -> tuple[Slice, ...]:
-    state = model.state_dict()
-    slices = []
+def _slices(mask: Mask, units: Units) -> tuple[Slice, ...]:
+    """Return what is kept of every tensor along every axis; several groups may take from the same."""
+    tensors = tensors_of(units.model)
+    removed: dict[tuple[str, int], list[Tensor]] = {}
     for name in mask.kept:
-        kept = mask.kept_index(name)
+        gone = mask.removed_index(name)
         for slot in units.chosen(name).slots:
-            if slot.tensor not in state:
-                raise InvalidArgument(
-                    f"The mask speaks of `{slot.tensor}`, which this model does not have."
-                )
-            slices.append(
-                Slice(
-                    tensor=slot.tensor,
-                    axis=slot.axis,
-                    size=slot.index.numel(),
-                    kept=pack(slot.positions(kept).tolist()),
-                )
-            )
-    return tuple(slices)
-
-
-@torch.no_grad()
-def _verified(model: nn.Module, smaller: nn.Module, mask: Mask, units: Units) -> float:
-    masked = enforce(model, mask)
-    reference = next(model.parameters())
-    example = units.example.to(reference.device)
-    if example.is_floating_point():
-        example = example.to(reference.dtype)
-    with evaluating(masked), evaluating(smaller):
-        expected, found = masked(example), smaller(example)
-    difference = float((expected - found).abs().max())
-    bound = TOLERANCE.get(expected.dtype, 1e-2) * max(1.0, float(expected.abs().max()))
-    if not difference <= bound:
-        raise NotEqual(
-            f"The cut model's outputs differ from the masked model's by up to {difference:.3g}."
-            " Please report this with the model; nothing was changed."
+            removed.setdefault((slot.tensor, slot.axis), []).append(slot.positions(gone))
+    slices = []
+    for (tensor, axis), positions in removed.items():
+        size = tensors[tensor].shape[axis]
+        kept = torch.ones(size, dtype=torch.bool)
+        kept[torch.cat(positions)] = False
+        slices.append(
+            Slice(tensor=tensor, axis=axis, size=size, kept=pack(kept.nonzero()[:, 0].tolist()))
         )
-    return difference
+    return tuple(slices)

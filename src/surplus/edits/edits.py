@@ -1,5 +1,6 @@
 """`Edits`: the ordered, replayable record of what turned one architecture into another."""
 
+import dataclasses
 from dataclasses import dataclass, field
 from typing import Any, final
 
@@ -37,11 +38,25 @@ class Kept:
 
 @final
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Count:
+    """An integer of a module that counts units, before and after."""
+
+    module: str
+    name: str
+    place: int | None
+    """Where it stands, in a tuple or list."""
+    before: int
+    after: int
+
+
+@final
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Cut:
     """One removal of units: the units, and every slice of every tensor that went with them."""
 
     units: tuple[Kept, ...]
     slices: tuple[Slice, ...]
+    integers: tuple[Count, ...] = ()
     difference: float | None = None
     """The largest absolute difference between the outputs of the cut and the masked model on the example."""
 
@@ -77,6 +92,7 @@ class Edits:
                     }
                     for each in step.slices
                 ],
+                "integers": [dataclasses.asdict(each) for each in step.integers],
                 "difference": step.difference,
             }
             for step in self.steps
@@ -113,9 +129,22 @@ def _cut(data: Any) -> Cut:
         )
         for each in data["slices"]
     )
+    integers = tuple(
+        Count(
+            module=str(each["module"]),
+            name=str(each["name"]),
+            place=None if each["place"] is None else int(each["place"]),
+            before=int(each["before"]),
+            after=int(each["after"]),
+        )
+        for each in data.get("integers", [])
+    )
     difference = data["difference"]
     return Cut(
-        units=units, slices=slices, difference=None if difference is None else float(difference)
+        units=units,
+        slices=slices,
+        integers=integers,
+        difference=None if difference is None else float(difference),
     )
 
 

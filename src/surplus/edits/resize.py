@@ -1,22 +1,16 @@
 """Slicing the tensors of a model: the one place where shapes change."""
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
 from surplus.base import InvalidArgument
-from surplus.edits.edits import Edits, Slice
+from surplus.edits.edits import Cut, Edits, Slice
 from surplus.edits.intervals import unpack
+from surplus.edits.sizes import correct_sizes
 from surplus.masks import Mask
-
-SIZES = {
-    # module type -> (attribute that counts axis 0 of the weight, attribute that counts axis 1)
-    nn.Linear: ("out_features", "in_features"),
-    nn.Conv1d: ("out_channels", "in_channels"),
-    nn.Conv2d: ("out_channels", "in_channels"),
-    nn.BatchNorm1d: ("num_features",),
-    nn.BatchNorm2d: ("num_features",),
-}
-
+from surplus.units import tensors_of
 
 def replay_(model: nn.Module, edits: Edits) -> None:
     """In place: make the model's architecture what the edits made of the original one.
@@ -26,8 +20,7 @@ def replay_(model: nn.Module, edits: Edits) -> None:
     """
     for step in edits.steps:
         check(model, step.slices)
-        for each in step.slices:
-            slice_(model, each)
+        apply_(model, step)
 
 
 def sliced(tensors: dict[str, Tensor], edits: Edits) -> dict[str, Tensor]:
@@ -55,13 +48,13 @@ def sliced_mask(mask: Mask, edits: Edits) -> Mask:
 
 def check(model: nn.Module, slices: tuple[Slice, ...]) -> None:
     """Refuse slices that do not fit the model, before anything is changed."""
-    state = model.state_dict()
+    tensors = tensors_of(model)
     for each in slices:
-        if each.tensor not in state:
+        if each.tensor not in tensors:
             raise InvalidArgument(
                 f"The edits speak of `{each.tensor}`, which this model does not have."
             )
-        shape = tuple(state[each.tensor].shape)
+        shape = tuple(tensors[each.tensor].shape)
         if each.axis >= len(shape) or shape[each.axis] != each.size:
             raise InvalidArgument(
                 f"The edits expect `{each.tensor}` with {each.size} entries along axis {each.axis};"
@@ -69,17 +62,40 @@ def check(model: nn.Module, slices: tuple[Slice, ...]) -> None:
             )
 
 
+def apply_(model: nn.Module, step: Cut) -> None:
+    """In place: make one cut on a model that it fits."""
+    slice_(model, step.slices)
+    for each in step.integers:
+        module = model.get_submodule(each.module)
+        value: Any = each.after
+        if each.place is not None:
+            old = getattr(module, each.name)
+            value = type(old)(value if place == each.place else v for place, v in enumerate(old))
+        setattr(module, each.name, value)
+
+
 @torch.no_grad()
-def slice_(model: nn.Module, each: Slice) -> None:
-    """In place: keep only the given positions of one tensor, and correct the module's sizes."""
-    path, _, name = each.tensor.rpartition(".")
-    module = model.get_submodule(path)
-    tensor: Tensor = getattr(module, name)
-    index = torch.tensor(unpack(each.kept), dtype=torch.int64, device=tensor.device)
-    smaller = tensor.index_select(each.axis, index)
-    if isinstance(tensor, nn.Parameter):
-        module.register_parameter(name, nn.Parameter(smaller, requires_grad=tensor.requires_grad))
-    else:
-        module.register_buffer(name, smaller)
-    if name == "weight":
-        setattr(module, SIZES[type(module)][each.axis], len(index))
+def slice_(model: nn.Module, slices: tuple[Slice, ...]) -> None:
+    """In place: keep only the given positions of tensors, under all their names, and correct the modules' sizes."""
+    tensors = tensors_of(model)
+    names: dict[int, list[str]] = {}
+    for name, tensor in tensors.items():
+        names.setdefault(id(tensor), []).append(name)
+    smaller: dict[str, Tensor] = {}
+    for each in slices:
+        tensor = smaller.get(each.tensor, tensors[each.tensor])
+        index = torch.tensor(unpack(each.kept), dtype=torch.int64, device=tensor.device)
+        smaller[each.tensor] = tensor.index_select(each.axis, index)
+    touched: dict[str, nn.Module] = {}
+    for name, values in smaller.items():
+        old = tensors[name]
+        new: Tensor = values
+        if isinstance(old, nn.Parameter):
+            new = nn.Parameter(values, requires_grad=old.requires_grad)
+        for alias in names[id(old)]:
+            path, _, leaf = alias.rpartition(".")
+            touched[path] = model.get_submodule(path)
+            setattr(touched[path], leaf, new)
+    transformers = [module for module in model.modules() if isinstance(module, nn.Transformer)]
+    for module in (*touched.values(), *transformers):
+        correct_sizes(module)

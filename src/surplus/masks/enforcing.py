@@ -1,13 +1,12 @@
 """Enforcing a mask: zero what is removed, in a copy or in place."""
 
-import copy
-
 import torch
 from jaxtyping import Bool
 from torch import Tensor, nn
 
 from surplus.base import InvalidArgument
 from surplus.masks.mask import Mask
+from surplus.units import copied
 
 
 def enforce(model: nn.Module, mask: Mask) -> nn.Module:
@@ -15,7 +14,7 @@ def enforce(model: nn.Module, mask: Mask) -> nn.Module:
 
     The copy is a *masked* model: it computes what the cut one computes, and is neither smaller nor faster.
     """
-    masked = copy.deepcopy(model)
+    masked = copied(model)
     enforce_(masked, mask)
     return masked
 

@@ -1,10 +1,11 @@
 """Chains: networks whose layers run one after the other."""
 
+import copy
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import cast
 
-from torch import nn
+from torch import Tensor, nn
 
 from surplus.base import InvalidArgument
 
@@ -48,3 +49,13 @@ def evaluating(model: nn.Module) -> Iterator[None]:
     finally:
         for module, mode in modes.items():
             module.training = mode
+
+
+def copied(model: nn.Module) -> nn.Module:
+    """Return a deep copy of a model, also of one that holds tensors that were computed, as pruning hooks leave them."""
+    memo: dict[int, object] = {}
+    for module in model.modules():
+        for value in vars(module).values():
+            if isinstance(value, Tensor) and not value.is_leaf:
+                memo[id(value)] = value.detach().clone()
+    return copy.deepcopy(model, memo)

@@ -1,6 +1,6 @@
 """Groups: the units of one layer, and every slice of every tensor that goes with each of them."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Literal, final
 
 import torch
@@ -16,7 +16,7 @@ class Slot:
     """Where the units of a group sit in one tensor: unit i owns the positions `index[i]` along `axis`."""
 
     tensor: str
-    """The name in the model's state dict."""
+    """The name in the model: a parameter or a buffer."""
     axis: int
     index: Int[Tensor, "units width"]
 
@@ -33,12 +33,25 @@ class Slot:
 
 
 @final
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Constraint:
     """A rule on what may go together: as many units must be taken from each of equal blocks."""
 
-    num_blocks: int
+    blocks: Int[Tensor, "blocks block_size"]
+    """The units of each block."""
     reason: str
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class Tap:
+    """Where units can be seen: the output of one operator of a run, along one axis."""
+
+    operator: int
+    """Which operator, counted in the order in which they run."""
+    axis: int
+    index: Int[Tensor, "units width"]
+    """The positions of each unit along the axis."""
 
 
 @final
@@ -50,7 +63,7 @@ class Group:
     """
 
     name: str
-    """The layer's name in the model."""
+    """The layer's name in the model; with its positions where a layer computes several groups."""
     kind: Kind
     size: int
     """How many units there are."""
@@ -63,13 +76,21 @@ class Group:
     constraints: tuple[Constraint, ...] = ()
     protected: str | None = None
     """Why these units cannot be removed, or None if they can."""
-    activation: str | None = None
-    """The module whose output, along axis 1, is the units' activation; None if there is no such module."""
+    coupled: str | None = None
+    """The normalisation whose statistics the units share, if any: then a cut is not equal to plain zeroing."""
+    tap: Tap | None = None
+    """Where the units' activations can be seen, after their activation function."""
+    roots: Int[Tensor, " units"] = field(default_factory=lambda: torch.empty(0), repr=False)
+    """The number of each unit in the trace."""
 
     @property
     def slots(self) -> tuple[Slot, ...]:
         """Every slice that must go with a unit."""
         return self.incoming + self.carried + self.outgoing
+
+    def renamed(self, name: str) -> "Group":
+        """Return the group under another name."""
+        return replace(self, name=name)
 
 
 def every(size: int, width: int = 1) -> Int[Tensor, "units width"]:

@@ -2,13 +2,14 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import final
+from typing import Any, final
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from surplus.base import InvalidArgument, Table, unknown_name
+from surplus.units.flow import Size, Statistic
 from surplus.units.group import Group, Slot
 
 Weights = nn.Module | Mapping[str, Tensor]
@@ -21,9 +22,13 @@ class Units:
 
     model: nn.Module
     """The model on which the units were found."""
-    example: Tensor
-    """The inputs on which the model was run."""
+    example: Any
+    """The inputs on which the model was run: a tensor, a tuple of positional arguments, or a dictionary of keyword ones."""
     groups: dict[str, Group]
+    statistics: tuple[Statistic, ...] = ()
+    """The operators of that run that compute statistics over units, as normalisations do."""
+    sizes: tuple[Size, ...] = ()
+    """The integers of the user's modules that count units."""
 
     def __getitem__(self, name: str) -> Group:
         if name not in self.groups:
@@ -57,7 +62,7 @@ class Units:
         """
         if model is self.model:
             return
-        found, expected = model.state_dict(), self.model.state_dict()
+        found, expected = tensors_of(model), tensors_of(self.model)
         for name in {slot.tensor for group in self for slot in group.slots}:
             if name not in found or found[name].shape != expected[name].shape:
                 shape = tuple(found[name].shape) if name in found else None
@@ -115,5 +120,13 @@ class Units:
 
     def _vectors(self, slots: tuple[Slot, ...], of: Weights | None) -> Float[Tensor, "units slice"]:
         source = self.model if of is None else of
-        tensors = source.state_dict() if isinstance(source, nn.Module) else source
+        tensors = tensors_of(source) if isinstance(source, nn.Module) else source
         return torch.cat([slot.vectors(tensors[slot.tensor].detach()) for slot in slots], dim=1)
+
+
+def tensors_of(model: nn.Module) -> dict[str, Tensor]:
+    """Return all parameters and buffers by name: a tensor that has two names twice, and buffers that are not saved."""
+    return {
+        **dict(model.named_parameters(remove_duplicate=False)),
+        **dict(model.named_buffers(remove_duplicate=False)),
+    }

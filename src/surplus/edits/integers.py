@@ -1,0 +1,42 @@
+"""The integers of the user's modules that count units, after a cut."""
+
+import torch
+from jaxtyping import Int
+from torch import Tensor
+
+from surplus.base import InvalidArgument
+from surplus.edits.edits import Count
+from surplus.masks import Mask
+from surplus.units import Integer, Units
+
+
+def counts(mask: Mask, units: Units) -> tuple[Count, ...]:
+    """Return the integers that change with a cut.
+
+    Raises:
+        InvalidArgument: one integer counts two things that would no longer be equally many.
+    """
+    removed = [units[name].roots[mask.removed_index(name)] for name in mask.kept]
+    gone = torch.cat(removed) if removed else torch.empty(0, dtype=torch.int64)
+    found: dict[Integer, tuple[int, int]] = {}
+    for size in units.sizes:
+        before = size.ids.shape[size.axis]
+        after = _left(size.ids, size.axis, gone)
+        known = found.setdefault(size.integer, (before, after))
+        if known != (before, after):
+            raise InvalidArgument(
+                f"`{size.integer.name}` of `{size.integer.module or 'the model'}` counts units in several places, which"
+                f" would no longer be equally many: {known[1]} of {known[0]} and {after} of {before}."
+                " Use an integer for each in your code, or read the sizes from the tensors."
+            )
+    return tuple(
+        Count(module=each.module, name=each.name, place=each.place, before=before, after=after)
+        for each, (before, after) in found.items()
+        if before != after
+    )
+
+
+def _left(ids: Int[Tensor, "..."], axis: int, gone: Int[Tensor, " removed"]) -> int:
+    """Return how many positions along an axis are kept; where units also vary along others, in a kept row of those."""
+    kept = ~torch.isin(ids, gone)
+    return int(kept.sum(axis).max())

@@ -1,0 +1,137 @@
+"""Verifying: does a cut model compute what the masked one computes?"""
+
+from typing import Any, final
+
+import torch
+from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves, tree_map
+
+from surplus.base import SurplusError
+from surplus.masks import Mask, enforce
+from surplus.units import Units, arguments, evaluating, plain_kernels
+
+TOLERANCE = {torch.float64: 1e-10, torch.float32: 1e-4}
+
+
+class NotEqual(SurplusError):
+    """A cut model that does not compute what the masked one computes."""
+
+
+@torch.no_grad()
+def difference(model: nn.Module, smaller: nn.Module, mask: Mask, units: Units) -> float:
+    """Return the largest absolute difference between the outputs of the cut and the masked model on the example.
+
+    Where removed units would take part in the statistics of a normalisation, the masked model's are those of the units
+    that are kept.
+
+    Raises:
+        NotEqual: they differ by more than rounding.
+    """
+    masked = enforce(model, mask)
+    positional, named = example_for(model, units.example)
+    with evaluating(masked), plain_kernels(), _KeptStatistics(units, mask):
+        expected = masked(*positional, **named)
+    positional, named = example_for(model, units.example)
+    with evaluating(smaller):
+        found = smaller(*positional, **named)
+    worst = 0.0
+    for one, other in zip(_tensors(expected), _tensors(found), strict=True):
+        if one.shape != other.shape:
+            raise NotEqual(
+                f"The cut model's outputs have shape {tuple(other.shape)}, the masked model's {tuple(one.shape)}."
+            )
+        apart = float((one - other).abs().max()) if one.numel() else 0.0
+        bound = TOLERANCE.get(one.dtype, 1e-2) * max(1.0, float(one.abs().max()))
+        if not apart <= bound:
+            raise NotEqual(
+                f"The cut model's outputs differ from the masked model's by up to {apart:.3g}."
+                " Please report this with the model; nothing was changed."
+            )
+        worst = max(worst, apart)
+    return worst
+
+
+def example_for(model: nn.Module, example: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """Return the example's arguments on the device and in the type of the model's parameters."""
+    reference = next(model.parameters())
+
+    def placed(each: Any) -> Any:
+        if not isinstance(each, Tensor):
+            return each
+        return each.to(reference.device, reference.dtype if each.is_floating_point() else None)
+
+    positional, named = arguments(example)
+    return tree_map(placed, positional), tree_map(placed, named)
+
+
+def _tensors(outputs: Any) -> list[Tensor]:
+    found = [each for each in tree_leaves(outputs) if isinstance(each, Tensor)]
+    return [each.double() if not each.is_floating_point() else each for each in found]
+
+
+@final
+class _KeptStatistics(TorchDispatchMode):
+    """Runs a masked model with the statistics of its normalisations taken over the units that are kept."""
+
+    def __init__(self, units: Units, mask: Mask) -> None:
+        super().__init__()
+        removed = [units[name].roots[mask.removed_index(name)] for name in mask.kept]
+        gone = torch.cat(removed) if removed else torch.empty(0, dtype=torch.int64)
+        self._kept = {
+            each.order: ~torch.isin(each.ids, gone)
+            for each in units.statistics
+            if bool(torch.isin(each.ids, gone).any())
+        }
+        self._order = 0
+
+    def __torch_dispatch__(
+        self, operator: Any, types: Any, args: Any = (), kwargs: Any = None
+    ) -> Any:
+        self._order += 1
+        kept = self._kept.get(self._order)
+        if kept is None:
+            return operator(*args, **(kwargs or {}))
+        name = operator._schema.name.removeprefix("aten::")
+        return STATISTICS[name](kept.to(args[0].device), *args, **(kwargs or {}))
+
+
+def _moments(x: Tensor, kept: Tensor, axes: list[int]) -> tuple[Tensor, Tensor]:
+    weights = kept.expand(x.shape).to(x.dtype)
+    count = weights.sum(axes, keepdim=True)
+    mean = (x * weights).sum(axes, keepdim=True) / count
+    return mean, ((x - mean).square() * weights).sum(axes, keepdim=True) / count
+
+
+def _layer_norm(
+    kept: Tensor, x: Tensor, shape: list[int], weight: Any, bias: Any, eps: float
+) -> tuple[Tensor, Tensor, Tensor]:
+    mean, variance = _moments(x, kept, list(range(x.dim() - len(shape), x.dim())))
+    scale = (variance + eps).rsqrt()
+    value = (x - mean) * scale
+    if weight is not None:
+        value = value * weight
+    value = value if bias is None else value + bias
+    return value.contiguous(), mean, scale  # laid out as the operator's own result, so that the run goes on alike
+
+
+def _group_norm(
+    kept: Tensor, x: Tensor, weight: Any, bias: Any, n: int, c: int, hw: int, groups: int, eps: float
+) -> tuple[Tensor, Tensor, Tensor]:
+    blocks = x.reshape(n, groups, -1)
+    mean, variance = _moments(blocks, kept.expand(x.shape).reshape(n, groups, -1), [2])
+    scale = (variance + eps).rsqrt()
+    value = ((blocks - mean) * scale).reshape(x.shape)
+    shape = (1, c) + (1,) * (x.dim() - 2)
+    if weight is not None:
+        value = value * weight.view(shape)
+    return value if bias is None else value + bias.view(shape), mean[..., 0], scale[..., 0]
+
+
+def _mean(kept: Tensor, x: Tensor, axes: Any = None, keepdim: bool = False, **_: Any) -> Tensor:
+    chosen = list(range(x.dim())) if axes is None else [axis % x.dim() for axis in axes]
+    mean, _variance = _moments(x, kept, chosen)
+    return mean if keepdim else mean.squeeze(chosen)
+
+
+STATISTICS = {"native_layer_norm": _layer_norm, "native_group_norm": _group_norm, "mean": _mean}

@@ -1,0 +1,232 @@
+"""The flow: what is known of every tensor while a model runs, and what the rules say to it."""
+
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, NamedTuple, final
+
+import torch
+from jaxtyping import Int
+from torch import Tensor, nn
+from torch.utils.weak import WeakTensorKeyDictionary
+
+from surplus.units.atoms import Atoms
+from surplus.units.labels import NOTHING, Carried, Label, frozen
+
+LIBRARIES = (str(Path(torch.__file__).parent), str(Path(__file__).parent))
+
+
+class Integer(NamedTuple):
+    """An integer that a module of the user's holds, or one in a tuple or list that it holds."""
+
+    module: str
+    name: str
+    place: int | None
+
+
+class Dimension(NamedTuple):
+    """The length of one axis of a tensor, as the code reads it."""
+
+    labels: tuple[Label, ...]
+    axis: int
+
+
+class Size(NamedTuple):
+    """Where an integer of the user's counts units: as many as are kept along an axis of these ids."""
+
+    integer: Integer
+    ids: Int[Tensor, "..."]
+    axis: int
+
+
+class View(NamedTuple):
+    """The output of an operator, with units along one axis."""
+
+    order: int
+    elementwise: bool
+    axis: int
+    ids: Int[Tensor, " positions"]
+
+
+class Statistic(NamedTuple):
+    """An operator that computes a statistic over units."""
+
+    order: int
+    ids: Int[Tensor, "..."]
+    """Which atom each element of its first input carries; axes along which it does not vary have length 1."""
+
+
+@final
+class Flow:
+    """The labels of all tensors, the atoms they carry, and where in the user's code the model is."""
+
+    def __init__(self, model: nn.Module) -> None:
+        self.atoms = Atoms()
+        self.names: dict[str, tuple[str, ...]] = {}
+        """All names of each tensor of the model, by the first."""
+        self.num_axes: dict[str, int] = {}
+        """How many axes each tensor of the model has."""
+        self.singles: dict[str, int] = {}
+        """Weights that compute a single unit, and at which operator they do."""
+        self.embeddings: set[str] = set()
+        """Weights whose rows are looked up."""
+        self.heads: list[Int[Tensor, "..."]] = []
+        """Units that are compared with one another position by position, as queries and keys are."""
+        self.views: list[View] = []
+        """Outputs of operators in which units lie along one axis."""
+        self.statistics: list[Statistic] = []
+        self.sizes: list[Size] = []
+        self.divides_freely = False
+        """Whether an axis is being divided at places that integers of the user's say."""
+        self.module = ""
+        """The module that runs now."""
+        self.operator = ""
+        """The operator that runs now."""
+        self.order = 0
+        """How many operators have run."""
+        self._carried = WeakTensorKeyDictionary()
+        self._register(model)
+
+    def _register(self, model: nn.Module) -> None:
+        first: dict[int, str] = {}
+        for name, tensor in (
+            *model.named_parameters(remove_duplicate=False),
+            *model.named_buffers(remove_duplicate=False),
+        ):
+            if id(tensor) in first:
+                self.names[first[id(tensor)]] += (name,)
+                continue
+            first[id(tensor)] = name
+            self.names[name] = (name,)
+            self.num_axes[name] = tensor.dim()
+            zero = isinstance(tensor, nn.Parameter)
+            labels = tuple(
+                Label(self._new(name, axis, tensor), zero)
+                for axis, size in enumerate(tensor.shape)
+                if size > 1
+            )
+            self._carried[tensor] = Carried(labels, weight=True)
+
+    def _new(self, name: str, axis: int, tensor: Tensor) -> Tensor:
+        shape = [1] * tensor.dim()
+        shape[axis] = tensor.shape[axis]
+        return self.atoms.add(name, axis, tensor.shape[axis]).view(shape)
+
+    def of(self, tensor: Any) -> Carried:
+        """Return what is known of a tensor, or nothing of anything else."""
+        return self._carried.get(tensor, NOTHING) if isinstance(tensor, Tensor) else NOTHING
+
+    def set(self, tensor: Tensor, carried: Carried) -> None:
+        """Record what a tensor carries."""
+        self._carried[tensor] = carried
+
+    def freeze(self, label: Label, axes: Sequence[int], why: str) -> Label | None:
+        """Make a label stop varying along axes whose length cannot change; see `frozen`."""
+        return frozen(label, axes, self.atoms, self.because(why))
+
+    def protect(self, carried: Carried, why: str) -> None:
+        """Say that none of a tensor's units can be removed."""
+        for label in carried.labels:
+            self.atoms.protect(label.ids, self.because(why))
+
+    def name_of(self, label: Label) -> str:
+        """Return the tensor of the model that a label comes from."""
+        return self.atoms.owner(int(label.ids.reshape(-1)[0])).tensor
+
+    def note_size(self, source: "Integer | Dimension | int", tensor: Tensor, axis: int) -> None:
+        """Note where the length of a new tensor's axis comes from: the user's integer, another axis, or a literal."""
+        carried = self.of(tensor)
+        if carried.wild and tensor.shape[axis] > 1:
+            self._note_constant(source, tensor, axis)
+            return
+        labels: list[Label | None] = []
+        for label in carried.labels:
+            left: Label | None = label
+            if axis in label.axes:
+                if isinstance(source, Integer):
+                    self.sizes.append(Size(source, label.ids, axis))
+                elif isinstance(source, Dimension):
+                    left = self._same_length(label, axis, source)
+                else:
+                    left = self.freeze(label, [axis], f"the code says that there are {source}")
+            labels.append(left)
+        self.set(tensor, replace(carried, labels=tuple(each for each in labels if each is not None)))
+
+    def _same_length(self, label: Label, axis: int, source: Dimension) -> Label | None:
+        """Tie the positions of two axes of which the code says that they are equally long."""
+        for other in source.labels:
+            if other.axes == (source.axis,) and label.axes == (axis,):
+                why = self.because("the code makes two axes equally long")
+                self.atoms.unite(label.ids.reshape(-1), other.ids.reshape(-1), why)
+                return label
+        if any(source.axis in other.axes for other in source.labels):
+            return label
+        return self.freeze(label, [axis], "the code makes them as many as an axis of fixed length has positions")
+
+    def note_sum(self, parts: Sequence[tuple[Integer, int]], tensor: Tensor, axis: int) -> None:
+        """Note that the length of a new tensor's axis is a sum of integers of the user's."""
+        carried = self.of(tensor)
+        if carried.wild:
+            shape = [1] * tensor.dim()
+            shape[axis] = tensor.shape[axis]
+            ids = self.atoms.add("", axis, tensor.shape[axis])
+            self.set(tensor, replace(carried, labels=(*carried.labels, Label(ids.view(shape), True))))
+        start = 0
+        for integer, length in parts:
+            self.note_bound(integer, tensor, axis, (start, start + length))
+            start += length
+
+    def _note_constant(self, source: "Integer | Dimension | int", tensor: Tensor, axis: int) -> None:
+        """Let an axis of a constant carry what its length counts; what it meets is tied to that."""
+        shape = [1] * tensor.dim()
+        shape[axis] = tensor.shape[axis]
+        if isinstance(source, Integer):
+            ids = self.atoms.add("", axis, tensor.shape[axis])
+            self.sizes.append(Size(source, ids, 0))
+        elif isinstance(source, Dimension):
+            found = [each for each in source.labels if each.axes == (source.axis,)]
+            if not found:
+                return
+            ids = found[0].ids.reshape(-1)
+        else:
+            return
+        carried = self.of(tensor)
+        self.set(tensor, replace(carried, labels=(*carried.labels, Label(ids.view(shape), True))))
+
+    def note_bound(
+        self, integer: Integer, tensor: Tensor, axis: int, bounds: tuple[int, int]
+    ) -> None:
+        """Note that an integer counts positions of a tensor's axis, between bounds."""
+        for label in self.of(tensor).labels:
+            if axis in label.axes:
+                start, end = bounds
+                self.sizes.append(Size(integer, label.ids.narrow(axis, start, end - start), axis))
+
+    def couple(self, label: Label, kind: str) -> None:
+        """Say that units share the statistics that this operator computes."""
+        self.atoms.couple(label.ids, self.because(kind))
+        self.statistics.append(Statistic(self.order, label.ids))
+
+    def single(self, weight: Carried) -> None:
+        """Note that a weight computes one unit alone, which has to stay."""
+        for label in weight.labels[:1]:
+            self.singles.setdefault(self.name_of(label), self.order)
+
+    def because(self, why: str) -> str:
+        """Complete a reason with the operator, the module and the line of the user's code."""
+        module = f" in `{self.module}`" if self.module else ""
+        return f"{why} (`{self.operator}`{module}{_source_line()})"
+
+
+def _source_line() -> str:
+    """Say which line of the user's code runs now: the innermost one outside of torch and this package."""
+    frame = sys._getframe(1)
+    while frame is not None:
+        path = frame.f_code.co_filename
+        if not path.startswith(LIBRARIES) and not path.startswith("<"):
+            return f", {Path(path).name} line {frame.f_lineno}"
+        if frame.f_back is None:
+            break
+        frame = frame.f_back
+    return ""

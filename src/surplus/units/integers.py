@@ -1,0 +1,211 @@
+"""The user's own integers: which sizes in a run come from attributes of modules, such as `num_heads`."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, NamedTuple, final
+
+import torch
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
+from torch.utils._python_dispatch import _disable_current_modes
+
+from surplus.units.flow import Dimension, Flow, Integer
+
+SIZED = {
+    "view", "reshape", "expand", "unflatten", "broadcast_to", "zeros", "ones", "empty", "full", "new_zeros", "new_ones",
+    "new_empty", "new_full", "rand", "randn",
+}  # fmt: skip
+"""Functions that take the sizes of what they return."""
+
+
+@final
+class Noted(int):
+    """An integer that remembers where it came from; what is computed from it only that it was computed."""
+
+    source: Integer | Dimension | None
+    parts: tuple[tuple[Integer, int], ...]
+    """The attributes that it is a sum of, with their values."""
+
+    def __new__(cls, value: int, source: Integer | Dimension | None) -> "Noted":
+        """Wrap a value."""
+        noted = super().__new__(cls, value)
+        noted.source = source
+        noted.parts = ((source, value),) if isinstance(source, Integer) else ()
+        return noted
+
+
+def _computed(name: str) -> Any:
+    operation = getattr(int, name)
+
+    def operate(self: Noted, *others: Any) -> Any:
+        value = operation(self, *others)
+        if type(value) is not int:
+            return value
+        computed = Noted(value, None)
+        if name == "__add__" and isinstance(others[0], Noted) and self.parts and others[0].parts:
+            computed.parts = self.parts + others[0].parts
+        return computed
+
+    return operate
+
+
+for _name in ("add", "sub", "mul", "floordiv", "mod", "pow"):
+    for _side in ("", "r"):
+        setattr(Noted, f"__{_side}{_name}__", _computed(f"__{_side}{_name}__"))
+
+
+class _Replaced(NamedTuple):
+    module: nn.Module
+    name: str
+    original: Any
+
+
+@contextmanager
+def noted_integers(model: nn.Module, flow: Flow) -> Iterator[None]:
+    """Let the integers of the user's modules remember where they come from, and watch where they are used as sizes."""
+    replaced: list[_Replaced] = []
+    try:
+        for path, module in model.named_modules():
+            if type(module).__module__.startswith("torch.nn.") and type(module) is not nn.Unflatten:
+                continue  # their integers follow from the shapes of their tensors
+            for name, value in list(vars(module).items()):
+                noted = _noted(value, path, name)
+                if noted is not None:
+                    replaced.append(_Replaced(module, name, value))
+                    vars(module)[name] = noted
+        with _Watch(flow):
+            yield
+    finally:
+        for module, name, original in replaced:
+            vars(module)[name] = original
+
+
+def _noted(value: Any, path: str, name: str) -> Any:
+    if name.startswith("_"):
+        return None
+    if type(value) is int:
+        return Noted(value, Integer(path, name, None))
+    if type(value) in (tuple, list) and value and all(type(each) is int for each in value):
+        return type(value)(
+            Noted(each, Integer(path, name, place)) for place, each in enumerate(value)
+        )
+    return None
+
+
+@final
+class _Watch(TorchFunctionMode):
+    """Sees the arguments of functions of torch as the user's code gives them."""
+
+    def __init__(self, flow: Flow) -> None:
+        super().__init__()
+        self._flow = flow
+
+    def __torch_function__(
+        self, function: Any, types: Any, args: Any = (), kwargs: Any = None
+    ) -> Any:
+        kwargs = kwargs or {}
+        name = getattr(function, "__name__", "")
+        with _disable_current_modes():  # what the flow does with labels is no part of the run
+            for source, tensor, axis, bound in _bounds(name, args, kwargs):
+                self._flow.note_bound(source, tensor, axis, bound)
+        self._flow.divides_freely = _is_free(name, args, kwargs)
+        try:
+            result = function(*args, **kwargs)
+        finally:
+            self._flow.divides_freely = False
+        if function == torch.Tensor.shape.__get__ or name in ("size", "numel"):
+            return self._lengths(args, result)
+        if name in SIZED and isinstance(result, Tensor):
+            with _disable_current_modes():
+                for axis, size in _sizes(name, args, kwargs, result.dim()):
+                    source = size.source if isinstance(size, Noted) else size
+                    if isinstance(size, Noted) and len(size.parts) > 1:
+                        self._flow.note_sum(size.parts, result, axis)
+                    elif source is not None and source != -1:
+                        self._flow.note_size(source, result, axis)
+        return result
+
+    def _lengths(self, args: Sequence[Any], result: Any) -> Any:
+        """Let lengths that the code reads from a tensor remember which axis they are of."""
+        labels = self._flow.of(args[0]).labels
+        if isinstance(result, tuple):
+            noted = (Noted(each, Dimension(labels, axis)) for axis, each in enumerate(result))
+            return torch.Size(noted)
+        if len(args) > 1:
+            return Noted(result, Dimension(labels, args[1] % args[0].dim()))
+        return Noted(result, None)
+
+
+def _sizes(
+    name: str, args: Sequence[Any], kwargs: dict[str, Any], dim: int
+) -> Iterator[tuple[int, Any]]:
+    """Yield the axes of a result with the sizes that were asked for."""
+    rest = list(args[1:]) if args and isinstance(args[0], Tensor) else list(args)
+    first = 0
+    if name == "unflatten":
+        first = rest.pop(0) if rest else kwargs.get("dim", 0)
+    if rest and isinstance(rest[0], tuple | list):
+        rest = list(rest[0])
+    elif not rest:
+        rest = list(kwargs.get("size", kwargs.get("shape", kwargs.get("sizes", ()))))
+    if name == "unflatten" and first < 0:
+        first += dim - len(rest) + 1
+    yield from enumerate(rest, start=first)
+
+
+def _bounds(
+    name: str, args: Sequence[Any], kwargs: dict[str, Any]
+) -> Iterator[tuple[Integer, Tensor, int, tuple[int, int]]]:
+    """Yield each integer that says how many positions of a tensor's axis are taken, with these positions."""
+    if not args or not isinstance(args[0], Tensor):
+        return
+    source = args[0]
+    if name == "__getitem__":
+        yield from _slices(source, args[1])
+    elif name in ("layer_norm", "rms_norm"):
+        for place, size in enumerate(reversed(args[1] if len(args) > 1 else kwargs["normalized_shape"])):
+            if isinstance(size, Noted) and isinstance(size.source, Integer):
+                yield size.source, source, source.dim() - 1 - place, (0, int(size))
+    elif name in ("split", "split_with_sizes", "narrow"):
+        axis = kwargs.get("dim", args[2] if len(args) > 2 else 0)
+        if name == "narrow":
+            axis, start, length = (*args[1:], *kwargs.values())[:3]
+            sizes: Sequence[int] = [length]
+        else:
+            given = args[1] if len(args) > 1 else kwargs.get("split_size_or_sections", ())
+            start, sizes = 0, [given] if isinstance(given, int) else given
+        for size in sizes:
+            if isinstance(size, Noted) and isinstance(size.source, Integer):
+                yield size.source, source, axis % source.dim(), (start, start + size)
+            start += size
+
+
+def _is_free(name: str, args: Sequence[Any], kwargs: dict[str, Any]) -> bool:
+    """Say whether every place at which an axis is divided is an integer of the user's, which can follow."""
+    if name == "__getitem__":
+        keys = args[1] if isinstance(args[1], tuple) else (args[1],)
+        bounds = [b for each in keys if isinstance(each, slice) for b in (each.start, each.stop)]
+        given: Sequence[Any] = [bound for bound in bounds if bound is not None]
+    elif name in ("split", "split_with_sizes"):
+        given = args[1] if len(args) > 1 else kwargs.get("split_size_or_sections", ())
+        given = [given] if isinstance(given, int) else given
+    else:
+        return False
+    return bool(given) and all(
+        isinstance(each, Noted) and isinstance(each.source, Integer) for each in given
+    )
+
+
+def _slices(source: Tensor, key: Any) -> Iterator[tuple[Integer, Tensor, int, tuple[int, int]]]:
+    keys = key if isinstance(key, tuple) else (key,)
+    axis = 0
+    for place, each in enumerate(keys):
+        if each is Ellipsis:
+            axis = source.dim() - sum(k is not None for k in keys[place + 1 :])
+            continue
+        if isinstance(each, slice):
+            for bound in (each.start, each.stop):
+                if isinstance(bound, Noted) and isinstance(bound.source, Integer):
+                    end = bound if bound >= 0 else bound + source.shape[axis]
+                    yield bound.source, source, axis, (0, int(end))
+        axis += each is not None

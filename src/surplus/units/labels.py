@@ -1,0 +1,121 @@
+"""Labels: which unit each element of a tensor belongs to, while the network runs."""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import final
+
+import torch
+from jaxtyping import Int
+from torch import Tensor
+
+from surplus.units.atoms import NONE, Atoms
+
+
+@final
+@dataclass(frozen=True, eq=False, slots=True)
+class Label:
+    """The atom that each element carries; axes along which it does not vary have length 1."""
+
+    ids: Int[Tensor, "..."]
+    zero: bool = False
+    """Whether the elements of removed units are zero in the masked network."""
+
+    @property
+    def axes(self) -> tuple[int, ...]:
+        """The axes along which the unit varies."""
+        return tuple(axis for axis, size in enumerate(self.ids.shape) if size > 1)
+
+
+@final
+@dataclass(frozen=True, eq=False, slots=True)
+class Carried:
+    """What the tracer knows of one tensor."""
+
+    labels: tuple[Label, ...] = ()
+    weight: bool = False
+    """Whether it was computed from the model's own tensors alone."""
+    wild: bool = False
+    """Whether it is filled with one constant, so that its size follows whatever it meets."""
+
+
+NOTHING = Carried()
+
+
+def compressed(ids: Int[Tensor, "..."]) -> Int[Tensor, "..."]:
+    """Give axes along which the ids do not vary the length 1."""
+    for axis in range(ids.dim()):
+        if ids.shape[axis] > 1:
+            first = ids.narrow(axis, 0, 1)
+            if ids.stride(axis) == 0 or bool((ids == first).all()):
+                ids = first
+    return ids
+
+
+def viewed(
+    label: Label, shape: Sequence[int], view: Callable[[Tensor], Tensor | Sequence[Tensor]]
+) -> list[Label | None]:
+    """Run an operator that only moves elements on a label; one result per tensor that it returns."""
+    results = view(label.ids.expand(tuple(shape)))
+    each = [results] if isinstance(results, Tensor) else list(results)
+    return [_or_none(compressed(ids), label.zero) for ids in each]
+
+
+def _or_none(ids: Int[Tensor, "..."], zero: bool) -> Label | None:
+    # Where nothing varies any more there is nothing to cut; how it came to that was noted on the way.
+    return None if ids.numel() < 2 or bool((ids == NONE).all()) else Label(ids, zero)
+
+
+def aligned(label: Label, dim: int) -> Label:
+    """Prepend axes of length 1, as broadcasting does."""
+    missing = dim - label.ids.dim()
+    return replace(label, ids=label.ids[(None,) * missing]) if missing > 0 else label
+
+
+def overlap(some: Label, other: Label) -> bool:
+    """Say whether two labels of one tensor vary along a common axis."""
+    return bool(set(some.axes) & set(other.axes))
+
+
+def frozen(label: Label, axes: Iterable[int], atoms: Atoms, reason: str) -> Label | None:
+    """Make a label stop varying along axes whose length cannot change.
+
+    A unit that also varies along another axis goes as a whole: its positions along the frozen axes are tied. If none
+    other is left, the atoms are protected.
+    """
+    chosen = [axis for axis in axes if axis < label.ids.dim() and label.ids.shape[axis] > 1]
+    if not chosen:
+        return label
+    first = label.ids
+    for axis in chosen:
+        first = first.narrow(axis, 0, 1)
+    if first.numel() == 1:
+        atoms.protect(label.ids, reason)
+        return None
+    atoms.unite(label.ids, first, reason)
+    return replace(label, ids=first)
+
+
+def merged(labels: Iterable[Label], atoms: Atoms, reason: str, product: bool) -> tuple[Label, ...]:
+    """Unite labels that vary along a common axis, as an element-wise operator does.
+
+    Args:
+        labels: The labels of all operands, aligned.
+        atoms: Where the ties are kept.
+        reason: Why what meets no unit is protected.
+        product: Whether one zero operand makes the result zero; if not, all have to be.
+    """
+    result: list[Label] = []
+    for label in labels:
+        if not label.axes:
+            continue
+        new, apart = label, []
+        for other in result:
+            if overlap(new, other):
+                atoms.unite(new.ids, other.ids, reason)
+                some, others = torch.broadcast_tensors(new.ids, other.ids)
+                zero = (new.zero or other.zero) if product else (new.zero and other.zero)
+                new = Label(torch.where(others == NONE, some, others), zero)
+            else:
+                apart.append(other)
+        result = [*apart, new]
+    return tuple(result)

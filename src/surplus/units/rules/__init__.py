@@ -1,0 +1,64 @@
+"""What each operator does to labels: one file per kind of operator.
+
+A rule takes the flow, the operator, its arguments and the tensors that it returned, and says what each of these
+carries. Operators that only move elements need no rule of their own: they are run on the labels. An operator that has
+no rule protects every unit that meets it, by name.
+To add an operator: enter it in the table of the file whose kind it is.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from surplus.units.flow import Flow
+from surplus.units.labels import Carried
+from surplus.units.rules import (
+    contracting,
+    convolving,
+    creating,
+    elementwise,
+    indexing,
+    joining,
+    moving,
+    normalising,
+    reducing,
+    resampling,
+)
+
+Rule = Callable[[Flow, Any, Sequence[Any], dict[str, Any], list[Tensor]], list[Carried]]
+RULES: dict[str, Rule] = {
+    **creating.RULES,
+    **contracting.RULES,
+    **convolving.RULES,
+    **elementwise.RULES,
+    **indexing.RULES,
+    **joining.RULES,
+    **moving.RULES,
+    **normalising.RULES,
+    **reducing.RULES,
+    **resampling.RULES,
+}
+
+
+def rule_for(operator: Any) -> Rule:
+    """Return the rule of an ATen operator; in-place forms have that of their functional twin."""
+    name = operator._schema.name.removeprefix("aten::")
+    rule = RULES.get(name) or RULES.get(name.removesuffix("_"))
+    if rule is not None:
+        return rule
+    if torch.Tag.pointwise in operator.tags:
+        return elementwise.elementwise
+    if operator.is_view:
+        return moving.move
+    return unknown
+
+
+def unknown(
+    flow: Flow, operator: Any, args: Sequence[Any], kwargs: dict[str, Any], outputs: list[Tensor]
+) -> list[Carried]:
+    """Protect whatever meets an operator that has no rule."""
+    for each in elementwise.tensors_in((args, kwargs)):
+        flow.protect(flow.of(each), "they meet an operator that Surplus has no rule for")
+    return [Carried() for _ in outputs]

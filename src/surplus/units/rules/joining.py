@@ -1,0 +1,73 @@
+"""Operators that lay tensors side by side."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from surplus.units.atoms import NONE
+from surplus.units.flow import Flow
+from surplus.units.labels import Carried, Label, compressed, merged
+
+
+def cat(
+    flow: Flow, operator: Any, args: Sequence[Any], kwargs: dict[str, Any], outputs: list[Tensor]
+) -> list[Carried]:
+    """Lay the labels side by side along the axis; across the pieces, unite those along every other axis."""
+    pieces = [each for each in args[0] if each.shape != (0,)]  # an empty list is what old code begins with
+    axis = (args[1] if len(args) > 1 else kwargs.get("dim", 0)) % outputs[0].dim()
+    return [_joined(flow, pieces, [flow.of(each).labels for each in pieces], axis)]
+
+
+def stack(
+    flow: Flow, operator: Any, args: Sequence[Any], kwargs: dict[str, Any], outputs: list[Tensor]
+) -> list[Carried]:
+    """Give each piece a new axis, and lay them side by side along it."""
+    axis = (args[1] if len(args) > 1 else kwargs.get("dim", 0)) % outputs[0].dim()
+    labels = [
+        tuple(Label(label.ids.unsqueeze(axis), label.zero) for label in flow.of(each).labels) for each in args[0]
+    ]
+    return [_joined(flow, [each.unsqueeze(axis) for each in args[0]], labels, axis)]
+
+
+def _joined(
+    flow: Flow, pieces: Sequence[Tensor], labels: Sequence[Sequence[Label]], axis: int
+) -> Carried:
+    known = [flow.of(each) for each in pieces]
+    across = [label for each in labels for label in each if axis not in label.axes]
+    united = list(merged(across, flow.atoms, flow.because("they are joined with a tensor of fixed size"), False))
+    for each, own, carried in zip(pieces, labels, known, strict=True):
+        if carried.wild:
+            continue
+        covered = {a for label in own for a in label.axes}
+        fixed = [a for a, size in enumerate(each.shape) if size > 1 and a != axis and a not in covered]
+        kept = (flow.freeze(label, fixed, "they are joined with a tensor of fixed size") for label in united)
+        united = [label for label in kept if label is not None]
+    along = _along(pieces, labels, axis)
+    weight = all(carried.weight for carried in known)
+    wild = all(carried.wild for carried in known)
+    return Carried((*united, *along), weight=weight, wild=wild)
+
+
+def _along(
+    pieces: Sequence[Tensor], labels: Sequence[Sequence[Label]], axis: int
+) -> tuple[Label, ...]:
+    """Return the label that varies along the axis of joining; a piece without one has no units there."""
+    own = [next((label for label in each if axis in label.axes), None) for each in labels]
+    if not any(own):
+        return ()
+    dim = pieces[0].dim()
+    widest = [max(label.ids.shape[a] if label else 1 for label in own) for a in range(dim)]
+    parts = []
+    for piece, label in zip(pieces, own, strict=True):
+        shape = list(widest)
+        shape[axis] = piece.shape[axis]
+        parts.append(
+            label.ids.expand(shape) if label else torch.full(shape, NONE, dtype=torch.int64)
+        )
+    zero = all(label.zero for label in own if label)
+    return (Label(compressed(torch.cat(parts, axis)), zero),)
+
+
+RULES = {"cat": cat, "concat": cat, "stack": stack, "_unsafe_cat": cat}

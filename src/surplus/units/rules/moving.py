@@ -1,0 +1,102 @@
+"""Operators that only move elements: they are run on the labels."""
+
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
+
+from torch import Tensor
+
+from surplus.units.atoms import Box
+from surplus.units.flow import Flow
+from surplus.units.labels import Carried, Label, viewed
+
+FOLDING = {"view", "_unsafe_view", "reshape", "pixel_shuffle", "pixel_unshuffle", "unfold", "channel_shuffle"}
+FOLDS = {"aten::view", "aten::_unsafe_view", "aten::reshape", "aten::_reshape_alias"}
+DIVIDING = {"split", "split_with_sizes", "unsafe_split", "unsafe_split_with_sizes", "slice", "select", "unbind", "chunk"}
+
+
+def move(
+    flow: Flow, operator: Any, args: Sequence[Any], kwargs: dict[str, Any], outputs: list[Tensor]
+) -> list[Carried]:
+    """Run the operator on the labels, and note where it takes apart what units vary along."""
+    source, rest = args[0], args[1:]
+    carried = flow.of(source)
+    results: list[list[Label]] = [[] for _ in outputs]
+    name = operator._schema.name.removeprefix("aten::")
+    for label in carried.labels:
+        moved = viewed(label, source.shape, partial(_run, operator, rest, kwargs))
+        if name in DIVIDING and not flow.divides_freely:
+            _divided(flow, label, source, rest, name)
+        for place, each in enumerate(moved):
+            if each is None:
+                continue
+            if name in FOLDING and len(each.axes) > 1:
+                flow.atoms.boxes.append(Box(each.ids, flow.because("an axis is folded into several")))
+            results[place].append(each)
+    return [Carried(tuple(labels), carried.weight, carried.wild) for labels in results]
+
+
+def _run(operator: Any, rest: Sequence[Any], kwargs: dict[str, Any], ids: Tensor) -> Any:
+    if operator._schema.name in FOLDS:  # a view of the values' layout need not be one of the labels' layout
+        return ids.reshape(rest[0])
+    return operator(ids, *rest, **kwargs)
+
+
+def restride(
+    flow: Flow, operator: Any, args: Sequence[Any], kwargs: dict[str, Any], outputs: list[Tensor]
+) -> list[Carried]:
+    """Give the same shape another layout in memory; anything else that strides can do is not followed."""
+    carried = flow.of(args[0])
+    size = outputs[0].shape
+    if all(
+        label.ids.dim() == len(size)
+        and all(own in (1, given) for own, given in zip(label.ids.shape, size, strict=True))
+        for label in carried.labels
+    ):
+        return [carried]
+    flow.protect(carried, "their memory is looked at in another shape")
+    return [Carried()]
+
+
+def _divided(flow: Flow, label: Label, source: Tensor, rest: Sequence[Any], name: str) -> None:
+    """Note the pieces of an axis along which units vary."""
+    axis, cuts = _cuts(source, rest, name)
+    if label.ids.shape[axis] == 1 or not cuts:
+        return
+    ids = label.ids.movedim(axis, 0)
+    bounds = [0, *cuts, source.shape[axis]]
+    pieces = [ids[a:b].reshape(-1) for a, b in zip(bounds, bounds[1:], strict=False) if b > a]
+    if len(pieces) > 1:
+        flow.atoms.even(tuple(pieces), flow.because("they are taken apart at a fixed place"))
+
+
+def _cuts(source: Tensor, rest: Sequence[Any], name: str) -> tuple[int, list[int]]:
+    """Return the axis that is taken apart and the positions at which it is."""
+    if name in ("select", "unbind"):
+        axis = (rest[0] if rest else 0) % source.dim()
+        return axis, list(range(1, source.shape[axis]))
+    if name == "slice":
+        axis, start, end, step = (*rest, *(0, None, None, 1)[len(rest) :])
+        axis %= source.dim()
+        size = source.shape[axis]
+        start, end, _ = slice(start, end).indices(size)
+        cuts = list(range(1, size)) if step != 1 else [start, end]
+        return axis, [each for each in cuts if 0 < each < size]
+    axis = (rest[1] if len(rest) > 1 else 0) % source.dim()
+    size = source.shape[axis]
+    if isinstance(rest[0], int):
+        return axis, list(range(rest[0], size, rest[0]))
+    bounds, total = [], 0
+    for each in rest[0][:-1]:
+        total += each
+        bounds.append(total)
+    return axis, bounds
+
+
+MOVING = (
+    "view", "_unsafe_view", "_reshape_alias", "permute", "transpose", "t", "expand", "squeeze", "unsqueeze", "select",
+    "slice", "split", "split_with_sizes", "unsafe_split", "unsafe_split_with_sizes", "chunk", "unbind", "alias", "detach",
+    "flip", "roll", "repeat", "pixel_shuffle", "pixel_unshuffle", "channel_shuffle", "unfold", "diagonal", "tril", "triu",
+    "rot90", "narrow", "movedim", "clone", "lift", "repeat_interleave", "contiguous", "reshape", "numpy_T",
+)  # fmt: skip
+RULES = dict.fromkeys(MOVING, move) | {"as_strided": restride}

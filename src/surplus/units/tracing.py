@@ -1,0 +1,175 @@
+"""The tracer: runs a model and follows, through every operator that really runs, which unit each element belongs to."""
+
+import copy
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from typing import Any, final
+
+import torch
+from torch import Tensor, nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves, tree_map
+from torch.utils.weak import TensorWeakRef
+
+from surplus.base import InvalidArgument
+from surplus.units.atoms import NONE
+from surplus.units.chain import evaluating
+from surplus.units.flow import Flow, View
+from surplus.units.integers import noted_integers
+from surplus.units.labels import Carried, Label, compressed
+from surplus.units.rules import rule_for
+
+
+def trace(model: nn.Module, example: Any) -> Flow:
+    """Run a model once on an example, in evaluation mode, and follow its units.
+
+    Raises:
+        InvalidArgument: the model does not run on the example.
+    """
+    flow = Flow(model)
+    positional, named = arguments(example)
+    with torch.no_grad(), evaluating(model), plain_kernels(), _watched(model, flow):
+        try:
+            with _Tracer(flow), noted_integers(model, flow):
+                outputs = model(*positional, **named)
+        except (RuntimeError, TypeError, ValueError, IndexError, AttributeError) as failed:
+            raise InvalidArgument(
+                f"The model does not run on an example of {described(example)}:"
+                f" {flow.because(str(failed))}."
+            ) from failed
+    flow.operator = "return"
+    _tie_attention(model, flow)
+    for output in tree_leaves(outputs):
+        for label in flow.of(output).labels:
+            flow.atoms.protect(label.ids, "they are the outputs of the network")
+    return flow
+
+
+def _tie_attention(model: nn.Module, flow: Flow) -> None:
+    """Tie the heads of torch's own attention to its features: its code wants their widths to be equal."""
+    for module in model.modules():
+        if isinstance(module, nn.MultiheadAttention):
+            query = module.in_proj_weight if module.in_proj_weight is not None else module.q_proj_weight
+            rows, columns = (label.ids.reshape(-1) for label in flow.of(query).labels)
+            why = flow.because("nn.MultiheadAttention makes heads and features equally wide")
+            flow.atoms.unite(rows[: len(columns)], columns, why)
+
+
+def arguments(example: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """Return the positional and the keyword arguments that an example stands for, with tensors copied.
+
+    A tensor or any other object is one argument, a tuple several, a dictionary with string keys keyword arguments.
+    """
+    copied = tree_map(lambda each: each.clone() if isinstance(each, Tensor) else each, example)
+    if isinstance(copied, Mapping):
+        return (), dict(copied)
+    return (tuple(copied), {}) if isinstance(copied, tuple) else ((copied,), {})
+
+
+def described(example: Any) -> str:
+    """Describe the tensors of an example: shapes and types."""
+    tensors = [each for each in tree_leaves(example) if isinstance(each, Tensor)]
+    return ", ".join(f"shape {tuple(each.shape)} and type {each.dtype}" for each in tensors)
+
+
+@contextmanager
+def plain_kernels() -> Iterator[None]:
+    """Let attention and recurrent layers run as the plain operators that they are made of."""
+    fast = torch.backends.mha.get_fastpath_enabled()
+    onednn = torch._C._get_mkldnn_enabled()
+    torch._C._set_mkldnn_enabled(False)
+    torch.backends.mha.set_fastpath_enabled(False)
+    try:
+        with sdpa_kernel(SDPBackend.MATH):
+            yield
+    finally:
+        torch._C._set_mkldnn_enabled(onednn)
+        torch.backends.mha.set_fastpath_enabled(fast)
+
+
+@contextmanager
+def _watched(model: nn.Module, flow: Flow) -> Iterator[None]:
+    """Keep `flow.module` at the module that runs."""
+    running: list[str] = []
+
+    def enter(name: str) -> Any:
+        def hook(module: nn.Module, inputs: Any) -> None:
+            running.append(name)
+            flow.module = name
+
+        return hook
+
+    def leave(module: nn.Module, inputs: Any, output: Any) -> None:
+        running.pop()
+        flow.module = running[-1] if running else ""
+
+    with ExitStack() as stack:
+        for name, module in model.named_modules():
+            stack.callback(module.register_forward_pre_hook(enter(name)).remove)
+            stack.callback(module.register_forward_hook(leave).remove)
+        yield
+
+
+@final
+class _Tracer(TorchDispatchMode):
+    """Runs each operator, then its rule on the labels."""
+
+    def __init__(self, flow: Flow) -> None:
+        super().__init__()
+        self._flow = flow
+        self._owners: dict[int, TensorWeakRef] = {}
+
+    def __torch_dispatch__(
+        self, operator: Any, types: Any, args: Any = (), kwargs: Any = None
+    ) -> Any:
+        kwargs = kwargs or {}
+        outputs = operator(*args, **kwargs)
+        flow = self._flow
+        flow.order += 1
+        flow.operator = str(operator.overloadpacket)
+        tensors = [each for each in tree_leaves(outputs) if isinstance(each, Tensor)]
+        results = rule_for(operator)(flow, operator, args, kwargs, tensors)
+        for tensor, carried in zip(tensors, results, strict=True):
+            flow.set(tensor, carried)
+            if not carried.weight:
+                flow.views += [
+                    View(flow.order, torch.Tag.pointwise in operator.tags, axes[0], ids.reshape(-1))
+                    for ids, axes in ((each.ids, each.axes) for each in carried.labels)
+                    if len(axes) == 1
+                ]
+            owner = self._owner(tensor)
+            if operator._schema.is_mutable and owner is not tensor:
+                flow.set(owner, _written(flow, owner, tensor, carried))
+        return outputs
+
+    def _owner(self, tensor: Tensor) -> Tensor:
+        """Return the tensor that the memory of this one was made for."""
+        address = tensor.untyped_storage().data_ptr()
+        known = self._owners.get(address)
+        owner = known() if known is not None else None
+        if owner is not None and owner.untyped_storage().data_ptr() == address:
+            return owner
+        self._owners[address] = TensorWeakRef(tensor)
+        return tensor
+
+
+def _written(flow: Flow, owner: Tensor, part: Tensor, carried: Carried) -> Carried:
+    """Return what a tensor carries after a part of its memory was overwritten."""
+    before = flow.of(owner)
+    if not carried.labels:
+        return before if before.wild and carried.wild else Carried(before.labels)
+    if owner.storage_offset() or owner.numel() * owner.element_size() < owner.untyped_storage().nbytes():
+        return before  # only a part of the memory itself: the rest of it carries labels of its own
+    shadow = torch.full_like(owner, NONE, dtype=torch.int64)
+    part_of = before.labels[:1]
+    for label in part_of:
+        shadow.copy_(label.ids.expand(owner.shape))
+    offset = part.storage_offset() - owner.storage_offset()
+    window = shadow.as_strided(part.shape, part.stride(), offset)
+    written = carried.labels[0].ids.expand(part.shape)
+    if part_of:  # what stood there and what is written are equally many
+        apart = window != written
+        flow.atoms.unite(window[apart], written[apart], flow.because("they are written over"))
+    window.copy_(written)
+    return Carried((Label(compressed(shadow), zero=False), *before.labels[1:]))
