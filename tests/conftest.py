@@ -11,7 +11,14 @@ from torch import Tensor, nn
 from planted import image_part
 from surplus.base import Parts
 
-collect_ignore = ["oracles", "try_wheel.py", "planted.py", "running.py", "storing.py"]
+collect_ignore = [
+    "oracles",
+    "planted.py",
+    "registers.py",
+    "running.py",
+    "storing.py",
+    "try_wheel.py",
+]
 torch.set_num_threads(1)
 settings.register_profile("surplus", deadline=None, max_examples=30, derandomize=True)
 settings.load_profile("surplus")
