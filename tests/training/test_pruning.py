@@ -5,33 +5,11 @@ import pytest
 import torch
 
 from planted import Stripes
-from running import member, spec
+from running import Listening, member, spec
 from surplus.base import InvalidArgument
 from surplus.scores import Magnitude, MeanActivation, Random
 from surplus.training import train_fleet
 from surplus.training.interventions import Pruning
-
-
-class Listening:
-    """A recorder that keeps the masks and events it is given."""
-
-    def __init__(self):
-        self.events, self.snapshots = [], {}
-
-    def event(self, kind, step, values):
-        self.events.append((kind, step, dict(values)))
-
-    def snapshot(self, step, tensors):
-        self.snapshots[step] = tensors
-
-    def checkpoint(self, step, tensors, *, keep):
-        pass
-
-    def latest(self):
-        return None
-
-    def finish(self, state, step):
-        self.events.append(("end", step, {"state": state}))
 
 
 def pruned(intervention, **settings):
