@@ -1,17 +1,18 @@
 """A fleet member is bit for bit the run it would have been alone."""
 
 import math
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import pytest
 import torch
 from torch import nn
 
-from planted import Stripes
+from planted import Stripes, TinyMLP
 from running import NETS, OPTIMIZERS, bare_loop, member, same, spec
-from surplus.base import InvalidArgument
+from surplus.base import InvalidArgument, Moments, Probe, UnknownName
 from surplus.nets import LeNet300100
 from surplus.training import Order, Spec, train_fleet
+from surplus.training.moments import AtSteps
 from surplus.training.optimizers import SGD
 from surplus.training.schedules import Cosine, StepDecay, Warmup
 
@@ -214,6 +215,50 @@ def test_layers_without_a_batched_form_are_named():
     shared = nn.Sequential(nn.Flatten(), layer, layer)
     with pytest.raises(InvalidArgument, match="share parameters"):
         train_fleet([replace(one, model=shared)], Stripes().load())
+
+
+def test_a_network_without_a_dense_layer_is_refused():
+    pooled = nn.Sequential(nn.Conv2d(1, 3, 4), nn.ReLU(), nn.Flatten())
+    with pytest.raises(InvalidArgument, match="no dense layer that could be its output"):
+        train_fleet([replace(member(spec()), model=pooled)], Stripes().load())
+
+
+@pytest.mark.parametrize(
+    ("net", "message"),
+    [
+        (TinyMLP(bias=False), r"`fc1\.bias` is missing; the network has \(8,\)\."),
+        (
+            LeNet300100(width=0.05),
+            r"`fc1\.weight` is of shape \(15, 16\); the network has \(8, 16\)\.",
+        ),
+    ],
+    ids=["missing", "of another shape"],
+)
+def test_networks_of_a_fleet_that_differ_are_named_by_their_tensor(net, message):
+    one = member(spec())
+    other = replace(one, seed=1, model=net.build((1, 4, 4), 3, seed=1))
+    with pytest.raises(InvalidArgument, match=message):
+        train_fleet([one, other], Stripes().load())
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Peeking(Probe):
+    """Look at a part of any name."""
+
+    part: str
+    at: Moments = AtSteps(given=(0,))
+
+    def look(self, state):
+        return {"loss": state.performance(self.part).loss}
+
+
+def test_a_part_that_does_not_exist_gets_a_suggestion():
+    wanted = spec(probes=(Peeking(part="tset"),))
+    with pytest.raises(
+        UnknownName,
+        match=r"There is no part called `tset`\. Did you mean `test`\? Known: test, train, validation\.",
+    ):
+        train_fleet([member(wanted)], Stripes().load())
 
 
 def test_a_batch_larger_than_the_data_is_refused():
