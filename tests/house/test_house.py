@@ -2,7 +2,9 @@
 
 import ast
 import re
+import sys
 import tomllib
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
@@ -117,6 +119,26 @@ def test_everything_the_tests_run_with_is_pinned():
     names = {re.split(r"[>=<\[]", each)[0].lower() for each in wanted}
     assert names <= pinned
     assert "torch==2.13.0" in (root / "constraints.txt").read_text()
+
+
+def test_every_import_is_declared():
+    """Also those inside functions, which no import of the package would miss."""
+    project = tomllib.loads((ROOT.parent.parent / "pyproject.toml").read_text())["project"]
+    extras = [line for lines in project["optional-dependencies"].values() for line in lines]
+    declared = {
+        re.split(r"[^\w.-]", line)[0].lower() for line in [*project["dependencies"], *extras]
+    }
+    imported = set()
+    for path in FILES:
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Import):
+                imported |= {alias.name.partition(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and node.level == 0:
+                imported.add(node.module.partition(".")[0])
+    distributions = packages_distributions()
+    for module in imported - sys.stdlib_module_names - {"surplus"}:
+        known = {name.lower() for name in distributions.get(module, [module])}
+        assert known & declared, f"{module} is imported, but pyproject.toml does not declare it"
 
 
 def test_the_readme_has_a_row_for_every_criterion():
