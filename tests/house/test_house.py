@@ -2,40 +2,25 @@
 
 import ast
 import re
+import sys
 import tomllib
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
 
 import surplus
-import surplus.methods
-import surplus.viewer
-from surplus.base import (
-    Intervention,
-    Moments,
-    Net,
-    Probe,
-    Schedule,
-    Task,
-    bibliography,
-    members,
-)
+from registers import FAMILIES, own
+from surplus.base import Net, Task, bibliography, members
 from surplus.methods import Method
 from surplus.scores import Score
-from surplus.training import Optimizer
 
 ROOT = Path(surplus.__file__).parent
 ROOMS = sorted(
     path.name for path in ROOT.iterdir() if path.is_dir() and not path.name.startswith("_")
 )
 FILES = sorted(path for path in ROOT.rglob("*.py"))
-FAMILIES = (Score, Net, Task, Method, Optimizer, Schedule, Moments, Probe, Intervention)
-MEMBERS = [
-    member
-    for family in FAMILIES
-    for member in members(family).values()
-    if member.__module__.startswith("surplus.")
-]
+MEMBERS = [member for family in FAMILIES for member in own(family).values()]
 
 
 @pytest.mark.parametrize("room", ROOMS)
@@ -134,6 +119,35 @@ def test_everything_the_tests_run_with_is_pinned():
     names = {re.split(r"[>=<\[]", each)[0].lower() for each in wanted}
     assert names <= pinned
     assert "torch==2.13.0" in (root / "constraints.txt").read_text()
+
+
+def test_every_import_is_declared():
+    """Also those inside functions, which no import of the package would miss."""
+    project = tomllib.loads((ROOT.parent.parent / "pyproject.toml").read_text())["project"]
+    extras = [line for lines in project["optional-dependencies"].values() for line in lines]
+    declared = {
+        re.split(r"[^\w.-]", line)[0].lower() for line in [*project["dependencies"], *extras]
+    }
+    imported = set()
+    for path in FILES:
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Import):
+                imported |= {alias.name.partition(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and node.level == 0:
+                imported.add(node.module.partition(".")[0])
+    distributions = packages_distributions()
+    for module in imported - sys.stdlib_module_names - {"surplus"}:
+        known = {name.lower() for name in distributions.get(module, [module])}
+        assert known & declared, f"{module} is imported, but pyproject.toml does not declare it"
+
+
+def test_the_readme_has_a_row_for_every_criterion():
+    page = (ROOT.parent.parent / "README.md").read_text()
+    table = re.search(r"^\| criterion \|.*\n\|[-| ]+\n((?:\|.*\n)+)", page, re.MULTILINE).group(1)
+    rows = [row.strip("|\n").split("|") for row in table.splitlines()]
+    named = [name for names, _ in rows for name in re.findall(r"`([^`]+)`", names)]
+    assert sorted(named) == sorted(own(Score))
+    assert all(meaning.strip() for _, meaning in rows)
 
 
 def test_make_help_explains_every_target():

@@ -1,5 +1,7 @@
 """Exact ablation equals masking and running the network again: in float64 to the last hit."""
 
+import math
+
 import pytest
 import torch
 from torch import nn
@@ -102,6 +104,51 @@ def test_equal_outputs_go_to_the_lowest_class():
     for layer in ("fc1", "fc2"):
         curves = Removals(model, units, layer, data).along(torch.arange(units[layer].size)[None])
         assert int(curves.correct[0, -1]) == 10
+
+
+def read_by_dense():
+    return nn.Sequential(
+        nn.Conv2d(1, 3, 3, padding=1, bias=False), nn.ReLU(), nn.Flatten(), nn.Linear(3 * 64, 4)
+    )
+
+
+def read_by_convolution():
+    """Return a net whose output weights cancel out where all of the second layer emits one value."""
+    out = nn.Linear(2 * 64, 4, bias=False)
+    signs = [[1.0 - 2 * (place >> row & 1) for place in range(128)] for row in range(4)]
+    out.weight.data.copy_(torch.tensor(signs))
+    return nn.Sequential(
+        nn.Conv2d(1, 3, 3, padding=1, bias=False),
+        nn.ReLU(),
+        nn.Conv2d(3, 2, 3, padding=1),
+        nn.Flatten(),
+        out,
+    )
+
+
+def dense_read_by_dense():
+    return nn.Sequential(nn.Flatten(), nn.Linear(64, 3, bias=False), nn.ReLU(), nn.Linear(3, 4))
+
+
+@pytest.mark.parametrize("make", [read_by_dense, read_by_convolution, dense_read_by_dense])
+def test_without_the_only_unit_that_fires_the_next_layer_gets_its_bias_to_the_bit(make):
+    """(bias + term) - term is the bias but for rounding errors, and those would decide between equal classes."""
+    model = make().requires_grad_(False)
+    layer, reader = [each for each in model.named_children() if hasattr(each[1], "weight")][:2]
+    alone = 1
+    layer[1].weight.copy_(-layer[1].weight.abs())  # inputs are positive, so these units are silent,
+    layer[1].weight[alone] *= -1  # and this one fires on every image
+    reader[1].bias.fill_(0.5)
+    generator = torch.Generator().manual_seed(1)
+    data = [(torch.rand(140, 1, 8, 8, generator=generator), torch.arange(140) % 4)]
+    singles = Removals(model, find_units(model, data[0][0][:2]), layer[0], data).singles()
+    assert (
+        int(singles.correct[alone]) == 35
+    )  # all classes are equal, so every image goes to class 0
+    assert float(singles.loss[alone]) == pytest.approx(math.log(4), rel=1e-6)
+    assert singles.full_loss != pytest.approx(math.log(4), rel=1e-3)
+    for other in (0, 2):
+        assert int(singles.correct[other]) == singles.full_correct
 
 
 def test_undefined_outputs_are_never_right(mlp):
