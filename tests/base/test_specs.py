@@ -137,3 +137,19 @@ def test_length_is_given_exactly_once():
 
 def test_canonical_json_does_not_depend_on_order():
     assert canonical({"a": 1, "b": [1.5, None]}) == canonical({"b": [1.5, None], "a": 1})
+
+
+def test_a_raised_version_moves_the_address_from_anywhere(monkeypatch):
+    """A changed default hides in whatever holds the member at its default."""
+    from surplus.training import Training
+    from surplus.training.optimizers import SGD
+
+    before = fingerprint(Training(num_epochs=1))
+    monkeypatch.setattr(SGD, "version", 2)
+    assert fingerprint(Training(num_epochs=1)) != before
+    data = encode(Training(num_epochs=1))
+    assert data["optimizer"]["version"] == 2
+    assert decode(Training, data) == Training(num_epochs=1)
+    monkeypatch.undo()
+    with pytest.raises(InvalidArgument, match="written by version 2 of SGD; this is version 1"):
+        decode(Training, data)

@@ -282,3 +282,10 @@ def test_on_a_cuda_device_it_learns_the_same():
     )
     for mine, theirs in zip(cpu.parameters(), gpu.parameters(), strict=True):
         torch.testing.assert_close(mine, theirs, rtol=1e-3, atol=1e-4)
+
+
+def test_a_replica_with_tensors_of_its_own_is_refused():
+    plain = member(spec("no-bias"))
+    other = replace(plain, seed=1, model=NETS["mlp"].build((1, 4, 4), 3, 1))
+    with pytest.raises(InvalidArgument, match="The network has no `fc1.bias`; a replica of it"):
+        train_fleet([plain, other], Stripes().load())

@@ -93,7 +93,7 @@ class Table:
         """
         try:
             import pandas
-        except ImportError as missing:
+        except (ImportError, RuntimeError) as missing:
             raise InvalidArgument(
                 "`to_pandas` needs pandas: pip install 'surplus[analysis]'."
             ) from missing

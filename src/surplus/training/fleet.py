@@ -144,8 +144,11 @@ class Fleet:
         """Set one replica's parameters and buffers.
 
         Raises:
-            InvalidArgument: a tensor is missing or has another shape.
+            InvalidArgument: a tensor is missing, has another shape, or is none of the network's.
         """
+        unknown = sorted(tensors.keys() - self._shapes.keys())
+        if unknown:
+            raise InvalidArgument(f"The network has no `{unknown[0]}`; a replica of it holds one.")
         for name, target in {**self._leaves, **self._buffers}.items():
             given, shape = tensors.get(name), self._shapes[name]
             if given is None or tuple(given.shape) != shape:
