@@ -6,8 +6,6 @@ May import: `base`, `store`, `units`, `masks`, `edits`, `passes`, `scores`, `net
 To add a method: one file with a final member of `Method` whose `compute` returns tables.
 """
 
-from typing import Any
-
 from surplus.base import discover
 from surplus.methods.choosing import Choice, best_cut, best_order
 from surplus.methods.context import Context
@@ -17,8 +15,7 @@ from surplus.methods.results import Results
 from surplus.methods.runs import address, model_of, origin_of, spec_of, units_of
 from surplus.methods.subject import Subject, subject_of_bundle, subject_of_run
 
-_found = discover(__name__, __path__)
-globals().update(_found)
+_found, __getattr__ = discover(__name__)
 
 __all__ = [  # noqa: PLE0604 - the members are found, not listed
     "Choice",
@@ -39,7 +36,3 @@ __all__ = [  # noqa: PLE0604 - the members are found, not listed
     "units_of",
     *_found,
 ]
-
-
-def __getattr__(name: str) -> Any:
-    raise AttributeError(f"surplus.methods has no `{name}`; it has {', '.join(sorted(_found))}.")

@@ -7,16 +7,13 @@ To add a criterion: one file with a final member of `Score` whose `score` return
 depend on which units are left, override `start` too.
 """
 
-from typing import Any
-
 from surplus.base import discover
 from surplus.scores.layer import Layer
 from surplus.scores.rankings import PairMeans, PairSums, Reevaluated, order_of_removal
 from surplus.scores.score import Fixed, Ranking, Score
 from surplus.scores.scoring import score
 
-_found = discover(__name__, __path__)
-globals().update(_found)
+_found, __getattr__ = discover(__name__)
 
 __all__ = [  # noqa: PLE0604 - the members are found, not listed
     "Fixed",
@@ -30,7 +27,3 @@ __all__ = [  # noqa: PLE0604 - the members are found, not listed
     "score",
     *_found,
 ]
-
-
-def __getattr__(name: str) -> Any:
-    raise AttributeError(f"surplus.scores has no `{name}`; it has {', '.join(sorted(_found))}.")

@@ -5,15 +5,12 @@ May import: `base`.
 To add a data set: one file with a final member of `Classification` that says its constants and how to `read` itself.
 """
 
-from typing import Any
-
 from surplus.base import discover
 from surplus.tasks.classification import Classification, Images, Labels, Split
 from surplus.tasks.files import DataFile, data_folder, read_file
 from surplus.tasks.part import ImagePart
 
-_found = discover(__name__, __path__)
-globals().update(_found)
+_found, __getattr__ = discover(__name__)
 
 __all__ = [  # noqa: PLE0604 - the members are found, not listed
     "Classification",
@@ -26,7 +23,3 @@ __all__ = [  # noqa: PLE0604 - the members are found, not listed
     "read_file",
     *_found,
 ]
-
-
-def __getattr__(name: str) -> Any:
-    raise AttributeError(f"surplus.tasks has no `{name}`; it has {', '.join(sorted(_found))}.")

@@ -11,6 +11,6 @@ from surplus.viewer import views
 from surplus.viewer.report import write_report
 from surplus.viewer.views.view import View
 
-discover(views.__name__, views.__path__)
+discover(views.__name__)
 
 __all__ = ["View", "write_report"]
