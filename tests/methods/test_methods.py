@@ -210,7 +210,7 @@ def test_a_cut_lies_on_its_curve(trained, curves, tmp_path):
     point = curves.where(layer="fc1", score="magnitude", remove="lowest", num_removed=4)
     _, masked, small = comparison.rows()
     assert masked["test_accuracy"] == small["test_accuracy"] == point["test_accuracy"][0]
-    assert small["parameters"] == 16 * 4 + 4 + 4 * 6 + 6 + 6 * 3 + 3
+    assert small["num_parameters"] == 16 * 4 + 4 + 4 * 6 + 6 + 6 * 3 + 3
     subject = subject_of_run(run, where)
     _, edits, _ = cutting.cut(subject)
     write_cut(subject, edits, tmp_path / "small.safetensors")

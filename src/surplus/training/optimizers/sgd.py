@@ -34,7 +34,7 @@ class SGD(Optimizer):
 
     def update(self, update: Update) -> None:
         """Change the parameters and the slots in place."""
-        direction = update.decayed()
+        direction = update.decay_()
         if self.momentum:
             velocity = update.slots["momentum"]
             torch.add(direction, velocity, alpha=self.momentum, out=velocity)
