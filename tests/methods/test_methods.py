@@ -17,7 +17,6 @@ from surplus.methods import (
     Geometry,
     ScheduledPruning,
     address,
-    best_order,
     model_of,
     spec_of,
     subject_of_bundle,
@@ -26,6 +25,7 @@ from surplus.methods import (
     train_all,
     units_of,
 )
+from surplus.methods.choosing import best_order
 from surplus.methods.cutting import write_cut
 from surplus.passes import frame_potential, performance
 from surplus.scores import FramePotential, LeaveOneOutLoss, Magnitude, Random, Taylor

@@ -1,6 +1,7 @@
 """The networks of the field: LeNet-300-100, Conv-2/4/6, VGG-11, VGG-19-BN, a small AlexNet.
 
-What lives here: one architecture per file; `layers`, the named layers with Gaussian Glorot weights they are made of.
+What lives here: one architecture per file; `Chain`, which collects the named layers with Gaussian Glorot weights that
+they are made of, and `scaled`, which multiplies a layer's width.
 May import: `base`.
 To add a net: one file with a final member of `Net` whose `build` returns the module.
 """

@@ -64,7 +64,8 @@ class Removals:
     Raises:
         InvalidArgument: the model is not a chain, or the layer's units cannot be removed.
 
-    Reference: own; the exactness is checked against masking and running the network again (tests/oracles).
+    Reference: own; decisions/0006-exact-removals.md.
+    The exactness is checked against masking and running the network again (tests/oracles).
     """
 
     def __init__(self, model: nn.Module, units: Units, layer: str, data: Data) -> None:

@@ -1,13 +1,14 @@
 """What networks learn: local readers of real data sets, with label noise, random labels and subsets.
 
-What lives here: one data set per file; `Classification`, the template they fill; `ImagePart`, a part held in memory.
+What lives here: one data set per file; `Classification`, the template they fill, with its options `Split` and `Labels`;
+`Images`, a data set as published; `DataFile` and `read_file`, its checked files; `ImagePart`, a part held in memory.
 May import: `base`.
 To add a data set: one file with a final member of `Classification` that says its constants and how to `read` itself.
 """
 
 from surplus.base import discover
 from surplus.tasks.classification import Classification, Images, Labels, Split
-from surplus.tasks.files import DataFile, data_folder, read_file
+from surplus.tasks.files import DataFile, read_file
 from surplus.tasks.part import ImagePart
 
 _found, __getattr__ = discover(__name__)
@@ -19,7 +20,6 @@ __all__ = [  # noqa: PLE0604 - the members are found, not listed
     "Images",
     "Labels",
     "Split",
-    "data_folder",
     "read_file",
     *_found,
 ]
