@@ -87,8 +87,8 @@ def test_a_decision_that_is_named_stands_in_its_note(path):
     """And whatever is called the library's own names one."""
     text = path.read_text()
     assert all((DECISIONS / note).is_file() for note in notes_in(text))
-    for own in re.findall(r"Reference: own(.*?)(?:\n\n|\"\"\")", text, re.DOTALL):
-        assert notes_in(own)
+    for after in re.findall(r"Reference: own(.*?)(?:\n\n|\"\"\")", text, re.DOTALL):
+        assert notes_in(after)
 
 
 def notes_in(text):

@@ -9,6 +9,13 @@ from surplus.methods import Ablation, Cutting, Geometry
 from surplus.viewer import write_report
 
 pytestmark = pytest.mark.web
+VIEWS = (
+    "Which units can go?",
+    "Dense, masked, cut",
+    "Norms over training",
+    "Frame potential over training",
+    "Learning",
+)
 
 
 @pytest.fixture(scope="module")
