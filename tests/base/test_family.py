@@ -60,3 +60,13 @@ def test_families_do_not_share_registers():
         __slots__ = ()
 
     assert members(Shape) == {}
+
+
+def test_a_member_that_a_room_does_not_have_is_answered_with_those_it_has():
+    from surplus.training import moments
+
+    with pytest.raises(AttributeError) as wrong:
+        moments.EachEpok  # noqa: B018
+    assert str(wrong.value) == (
+        "surplus.training.moments has no `EachEpok`; it has AtSteps, EachEpoch, EverySteps, LogSpaced."
+    )

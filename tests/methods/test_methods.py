@@ -17,7 +17,6 @@ from surplus.methods import (
     Geometry,
     ScheduledPruning,
     address,
-    best_order,
     model_of,
     spec_of,
     subject_of_bundle,
@@ -26,6 +25,7 @@ from surplus.methods import (
     train_all,
     units_of,
 )
+from surplus.methods.choosing import best_order
 from surplus.methods.cutting import write_cut
 from surplus.passes import frame_potential, performance
 from surplus.scores import FramePotential, LeaveOneOutLoss, Magnitude, Random, Taylor
@@ -210,7 +210,7 @@ def test_a_cut_lies_on_its_curve(trained, curves, tmp_path):
     point = curves.where(layer="fc1", score="magnitude", remove="lowest", num_removed=4)
     _, masked, small = comparison.rows()
     assert masked["test_accuracy"] == small["test_accuracy"] == point["test_accuracy"][0]
-    assert small["parameters"] == 16 * 4 + 4 + 4 * 6 + 6 + 6 * 3 + 3
+    assert small["num_parameters"] == 16 * 4 + 4 + 4 * 6 + 6 + 6 * 3 + 3
     subject = subject_of_run(run, where)
     _, edits, _ = cutting.cut(subject)
     write_cut(subject, edits, tmp_path / "small.safetensors")

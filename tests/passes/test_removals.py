@@ -156,7 +156,23 @@ def test_undefined_outputs_are_never_right(mlp):
         mlp[4].bias[1] = float("nan")
     data = batches(9, (6,), 3)
     units = find_units(mlp, data[0][0])
-    assert not Removals(mlp, units, "0", data).along(torch.arange(8)[None]).correct.any()
+    with pytest.warns(UserWarning, match="9 of 9 losses after removals from `0` are NaN"):
+        curves = Removals(mlp, units, "0", data).along(torch.arange(8)[None])
+    assert not curves.correct.any()
+
+
+def test_losses_that_an_infinite_one_makes_unknown_are_told(mlp):
+    with torch.no_grad():
+        mlp[4].bias[0] = -torch.inf  # the loss of every example of class 0 is infinite
+    data = batches(9, (6,), 3)
+    units = find_units(mlp, data[0][0])
+    removals = Removals(mlp, units, "0", data)
+    with pytest.warns(UserWarning, match="8 of 9 losses after removals from `0` are NaN: on some"):
+        curves = removals.along(torch.arange(8)[None])
+    assert curves.loss[0].isnan().sum() == 8
+    assert curves.correct[0].tolist() == oracle.curve(mlp, units, "0", data, list(range(8)))[1]
+    with pytest.warns(UserWarning, match="from `0` are NaN"):
+        removals.singles()
 
 
 def test_the_model_stays_free_and_unchanged(mlp, example):
