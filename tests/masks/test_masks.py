@@ -152,6 +152,7 @@ def test_masks_of_other_models_are_refused(mlp, example):
         enforce(mlp, Mask({"fc.weight": torch.ones(8, dtype=torch.bool)}, "weights"))
 
 
+@pytest.mark.message
 def test_broken_json_is_refused():
     for data in (
         {},
