@@ -1,6 +1,7 @@
 """Networks and data whose truth is known, for every test to use."""
 
 import copy
+import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
@@ -27,6 +28,11 @@ def image_part(count: int, seed: int, shape: tuple[int, int, int] = (1, 4, 4)) -
         mean=(0.4,) * shape[0],
         std=(0.3,) * shape[0],
     )
+
+
+def contrary(part: ImagePart) -> ImagePart:
+    """Return the part with every label moved on to the next class: what is good on one is bad on the other."""
+    return dataclasses.replace(part, targets=(part.targets + 1) % 3)
 
 
 @register("stripes")

@@ -1,15 +1,17 @@
 """Small specs and runs for the tests of training, methods and the command line."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
+import torch.nn.functional as F
 from torch import nn
 
 from planted import Stripes, TinyConv, TinyMLP
-from surplus.base import Net, Nowhere
+from surplus.base import Net, Nowhere, Parts
 from surplus.methods import Context, train
 from surplus.store import Run, Store
-from surplus.training import Member, Spec, Training
+from surplus.training import Member, Order, Spec, Training
 from surplus.training.moments import AtSteps, EverySteps
 from surplus.training.optimizers import SGD, Adam, AdamW
 from surplus.training.probes import Evaluation
@@ -49,6 +51,51 @@ def member(spec: Spec, seed: int = 0) -> Member:
     """Return a fresh run of a spec that records nothing."""
     model = spec.net.build(spec.task.input_shape, spec.task.num_classes, seed)
     return Member(spec=spec, seed=seed, model=model, recorder=Nowhere())
+
+
+class Listening:
+    """A recorder that keeps all that it is given."""
+
+    def __init__(self):
+        self.events, self.snapshots, self.checkpoints = [], {}, {}
+
+    def event(self, kind, step, values):
+        self.events.append((kind, step, dict(values)))
+
+    def snapshot(self, step, tensors):
+        self.snapshots[step] = tensors
+
+    def checkpoint(self, step, tensors, *, keep):
+        self.checkpoints[step] = tensors
+
+    def latest(self):
+        return None
+
+    def finish(self, state, step):
+        self.events.append(("end", step, {"state": state}))
+
+
+def bare_loop(
+    one: Member,
+    parts: Parts,
+    optimizer: Callable[..., torch.optim.Optimizer],
+    rate: Callable[[int], float] | None = None,
+) -> nn.Module:
+    """Train a run's own network in place on the same batches as anybody would write it in torch."""
+    training = one.spec.training
+    clock = training.clock(len(parts.train))
+    order = Order(one.seed, len(parts.train), training.batch_size, clock)
+    model = one.model.train()
+    theirs = optimizer(model.parameters())
+    for step in range(clock.num_steps):
+        if rate is not None:
+            for group in theirs.param_groups:
+                group["lr"] = rate(step)
+        inputs, targets = parts.train.batch(order.batch(step))
+        theirs.zero_grad()
+        F.cross_entropy(model(inputs), targets).backward()
+        theirs.step()
+    return model
 
 
 def context(folder: Path) -> Context:

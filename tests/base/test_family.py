@@ -33,12 +33,26 @@ def test_a_wrong_name_gets_a_suggestion_and_the_list():
 
 
 def test_two_members_cannot_share_a_name():
-    with pytest.raises(InvalidArgument, match="`red` already names"):
+    with pytest.raises(
+        InvalidArgument,
+        match=r"^`red` already names \S+\.Red; choose another name for \S+\.Scarlet\.$",
+    ):
 
         @register("red")
         class Scarlet(Colour):
             def hue(self) -> int:
                 return 1
+
+    assert lookup(Colour, "red") is Red
+
+
+def test_a_member_is_final():
+    with pytest.raises(
+        TypeError, match=r"^`Red` is final\. A variant of it is a new field, or a file"
+    ):
+
+        class Crimson(Red):
+            pass
 
 
 def test_families_do_not_share_registers():
@@ -46,3 +60,13 @@ def test_families_do_not_share_registers():
         __slots__ = ()
 
     assert members(Shape) == {}
+
+
+def test_a_member_that_a_room_does_not_have_is_answered_with_those_it_has():
+    from surplus.training import moments
+
+    with pytest.raises(AttributeError) as wrong:
+        moments.EachEpok  # noqa: B018
+    assert str(wrong.value) == (
+        "surplus.training.moments has no `EachEpok`; it has AtSteps, EachEpoch, EverySteps, LogSpaced."
+    )

@@ -25,6 +25,7 @@ class Outer:
     choice: Literal["x", "y"] = "x"
     maybe: int | None = None
     flag: bool = False
+    pair: tuple[int, float] = (1, 0.5)
 
 
 @given(
@@ -37,6 +38,7 @@ class Outer:
         choice=st.sampled_from(["x", "y"]),
         maybe=st.none() | st.integers(),
         flag=st.booleans(),
+        pair=st.tuples(st.integers(), st.floats(allow_nan=False, allow_infinity=False)),
     )
 )
 def test_any_spec_survives_json(outer):
@@ -72,6 +74,8 @@ def test_identity_is_part_of_the_address():
         ({"choice": "z"}, "`spec.choice` is 'z'; expected 'x' or 'y'."),
         ({"flag": 1}, "`spec.flag` is 1; expected bool."),
         ([], "`spec` is []; expected an object with the fields of Outer."),
+        ({"pair": [1]}, "`spec.pair` is [1]; expected a list of 2 values."),
+        ({"pair": 1}, "`spec.pair` is 1; expected a list."),
     ],
 )
 def test_wrong_data_is_named_by_its_place(data, message):
@@ -106,6 +110,15 @@ def test_numbers_that_are_not_finite_are_refused():
         encode(Inner(rate=float("nan")))
 
 
+@pytest.mark.parametrize("value", [{1, 2}, b"bits", object()], ids=["set", "bytes", "object"])
+def test_what_a_spec_cannot_hold_is_named_by_its_type(value):
+    kind = type(value).__name__
+    with pytest.raises(
+        InvalidArgument, match=f"cannot hold a {kind}; it takes numbers, strings, tuples and frozen"
+    ):
+        encode(Outer(maybe=value))
+
+
 def test_a_whole_number_stands_for_a_float():
     assert decode(Inner, {"rate": 1}) == Inner(rate=1.0)
 
@@ -124,3 +137,19 @@ def test_length_is_given_exactly_once():
 
 def test_canonical_json_does_not_depend_on_order():
     assert canonical({"a": 1, "b": [1.5, None]}) == canonical({"b": [1.5, None], "a": 1})
+
+
+def test_a_raised_version_moves_the_address_from_anywhere(monkeypatch):
+    """A changed default hides in whatever holds the member at its default."""
+    from surplus.training import Training
+    from surplus.training.optimizers import SGD
+
+    before = fingerprint(Training(num_epochs=1))
+    monkeypatch.setattr(SGD, "version", 2)
+    assert fingerprint(Training(num_epochs=1)) != before
+    data = encode(Training(num_epochs=1))
+    assert data["optimizer"]["version"] == 2
+    assert decode(Training, data) == Training(num_epochs=1)
+    monkeypatch.undo()
+    with pytest.raises(InvalidArgument, match="written by version 2 of SGD; this is version 1"):
+        decode(Training, data)

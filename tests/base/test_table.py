@@ -1,8 +1,10 @@
+import sys
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from surplus.base import InvalidArgument, Table, UnknownName
+from surplus.base import InvalidArgument, SurplusError, Table, UnknownName
 
 CELLS = st.one_of(
     st.none(),
@@ -36,6 +38,12 @@ def test_unequal_columns_are_refused():
 def test_a_wrong_column_gets_a_suggestion():
     with pytest.raises(UnknownName, match="no column called `los`. Did you mean `loss`"):
         Table({"loss": [1.0]})["los"]
+
+
+def test_a_partner_that_is_not_installed_is_named_with_its_extra(monkeypatch):
+    monkeypatch.setitem(sys.modules, "pandas", None)
+    with pytest.raises(SurplusError, match=r"needs pandas: pip install 'surplus\[analysis\]'"):
+        Table({"a": [1]}).to_pandas()
 
 
 def test_to_pandas():

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from surplus.base import members
+from surplus.base import InvalidArgument, members
 from surplus.training import Optimizer, Update
 from surplus.training.optimizers import SGD, Adam, AdamW
 
@@ -30,6 +30,11 @@ PAIRS = {
 
 def test_every_member_is_compared():
     assert {type(ours) for ours, _ in PAIRS.values()} == set(members(Optimizer).values())
+
+
+def test_nesterov_without_momentum_is_refused():
+    with pytest.raises(InvalidArgument, match="`nesterov` needs a `momentum` greater than 0"):
+        SGD(nesterov=True)
 
 
 @pytest.mark.parametrize("name", PAIRS)

@@ -4,42 +4,16 @@ import dataclasses
 
 import pytest
 
-import surplus.methods
-import surplus.viewer
-from surplus.base import (
-    Family,
-    Intervention,
-    Moments,
-    Net,
-    Probe,
-    Schedule,
-    Task,
-    decode,
-    encode,
-    fingerprint,
-    lookup,
-    members,
-)
-from surplus.scores import Score
-from surplus.training import RECIPES, Optimizer, Spec
+from registers import FAMILIES, own
+from surplus.base import Family, decode, encode, fingerprint, lookup
+from surplus.training import RECIPES, Spec
 
-FAMILIES = (
-    Intervention,
-    Moments,
-    Net,
-    Optimizer,
-    Probe,
-    Schedule,
-    Score,
-    Task,
-    surplus.methods.Method,
-)
 REQUIRED = {
     "pruning": {"sparsity": 0.5},
     "cutting": {"sparsity": 0.5},
     "scheduled-pruning": {"at": (1,), "sparsity": 0.5},
 }
-CASES = [(family, name) for family in FAMILIES for name in members(family)]
+CASES = [(family, name) for family in FAMILIES for name in own(family)]
 
 
 def made(family: type[Family], name: str) -> Family:

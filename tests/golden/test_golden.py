@@ -1,17 +1,31 @@
-"""What must not change by accident: addresses of published set-ups, and files of format 1."""
+"""What must not change by accident: settings, addresses of published set-ups, and files of format 1."""
 
+import dataclasses
+import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
-from surplus.base import Task, members
+from registers import FAMILIES, own
+from surplus.base import Task, decode, encode, members
 from surplus.edits import load
 from surplus.methods import address
+from surplus.nets import LeNet300100
 from surplus.store import read_bundle, read_document
-from surplus.training import RECIPES
+from surplus.tasks import MNIST10k
+from surplus.tasks.classification import Labels, Split
+from surplus.training import RECIPES, From, Spec, Training
+from surplus.training.moments import EachEpoch, EverySteps
+from surplus.training.optimizers import SGD
+from surplus.training.probes import Evaluation
+from surplus.training.schedules import Constant
 
 HERE = Path(__file__).parent
+SETTINGS = HERE / "settings.json"
+REGENERATE = "PYTHONPATH=src:tests .venv/bin/python tests/golden/test_golden.py"
+REQUIRED = "(required)"
 ADDRESSES = {
     "lenet-mnist-10k": "7e2d298badad96fc",
     "lenet-mnist": "c370d4f4b4289b49",
@@ -30,6 +44,133 @@ CONTENTS = {
     "cifar-10": "572b4ced501b14f1",
     "digits": "4d29654939d86355",
 }
+
+
+SPEC_V1 = Spec(
+    net=LeNet300100(width=1.0, bias=True),
+    task=MNIST10k(
+        split=Split(num_validation=2000, seed=0),
+        labels=Labels(noise=0.0, random=False, seed=0),
+        subset=None,
+    ),
+    training=Training(
+        optimizer=SGD(learning_rate=0.1, momentum=0.9, nesterov=False, weight_decay=0.0),
+        schedule=Constant(),
+        batch_size=128,
+        num_epochs=20,
+        num_steps=None,
+        snapshots=EachEpoch(every=1),
+        forks=(),
+        log=EverySteps(every=100),
+        probes=(Evaluation(at=EachEpoch(every=1), parts=("validation", "test")),),
+        precision="float32",
+        compile=None,
+    ),
+    interventions=(),
+    start=None,
+)
+
+
+def described(value: Any) -> Any:
+    """Return every setting of a value, defaults too: class, version and each field, all the way down."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        fields = {f.name: described(getattr(value, f.name)) for f in dataclasses.fields(value)}
+        return _entry(type(value), fields)
+    if isinstance(value, tuple | list):
+        return [described(each) for each in value]
+    assert value is None or isinstance(value, bool | int | float | str), (
+        f"cannot describe {value!r}"
+    )
+    return value
+
+
+def defaults(cls: type) -> Any:
+    """Return the settings of a class as it is without any word from the user."""
+    fields = {}
+    for field in dataclasses.fields(cls):
+        if field.default is not dataclasses.MISSING:
+            fields[field.name] = described(field.default)
+        elif field.default_factory is not dataclasses.MISSING:
+            fields[field.name] = described(field.default_factory())
+        else:
+            fields[field.name] = REQUIRED
+    return _entry(cls, fields)
+
+
+def _entry(cls: type, fields: dict[str, Any]) -> dict[str, Any]:
+    return {"class": cls.__name__, "version": getattr(cls, "version", 1), "fields": fields}
+
+
+def settings() -> dict[str, Any]:
+    """Return all settings that the package has: of every registered member, and of every recipe."""
+    families = {
+        family.__name__: {kind: defaults(member) for kind, member in own(family).items()}
+        for family in FAMILIES
+    }
+    specs = {cls.__name__: defaults(cls) for cls in (Spec, Training, From)}
+    recipes = {name: described(make()) for name, make in RECIPES.items()}
+    return {**families, "specs": specs, "recipes": recipes}
+
+
+def differences(found: Any, golden: Any, where: str = "") -> list[str]:
+    """Return the places at which two descriptions differ, each with both values."""
+    if isinstance(found, dict) and isinstance(golden, dict):
+        return [
+            each
+            for key in sorted({*found, *golden})
+            for each in differences(
+                found.get(key, "(absent)"),
+                golden.get(key, "(absent)"),
+                f"{where}.{key}" if where else key,
+            )
+        ]
+    same = type(found) is type(golden) and found == golden
+    return [] if same else [f"{where} is {found!r}, but was {golden!r}"]
+
+
+def broken_promises(found: Any, golden: Any, where: str = "") -> list[str]:
+    """Return the settings that changed in classes whose version did not; a new field breaks no promise."""
+    if isinstance(found, list) and isinstance(golden, list) and len(found) == len(golden):
+        found, golden = dict(enumerate(found)), dict(enumerate(golden))
+    if not (isinstance(found, dict) and isinstance(golden, dict)):
+        return differences(found, golden, where)
+    known = [key for key in golden if key in found]
+    if set(golden) == {"class", "version", "fields"} == set(found):
+        if found["version"] > golden["version"]:
+            return []
+        gone = sorted(set(golden["fields"]) - set(found["fields"]))
+        lost = [f"{where}.fields.{name} is gone" for name in gone]
+        return lost + broken_promises(found["fields"], golden["fields"], f"{where}.fields")
+    return [
+        each
+        for key in known
+        for each in broken_promises(found[key], golden[key], f"{where}.{key}" if where else key)
+    ]
+
+
+def test_no_setting_changes_by_accident():
+    """Fingerprints leave out fields at their defaults, so only this test sees a default that changed."""
+    changed = differences(settings(), json.loads(SETTINGS.read_text()))
+    assert not changed, (
+        "\n".join(changed)
+        + "\nA default is a promise: raise the class's `version` and add a changelog fragment, then"
+        + f" regenerate: {REGENERATE}"
+    )
+
+
+def test_a_changed_default_needs_a_raised_version():
+    one = {"class": "SGD", "version": 1, "fields": {"learning_rate": 0.1}}
+    changed = {**one, "fields": {"learning_rate": 0.2}}
+    added = {**one, "fields": {"learning_rate": 0.1, "dampening": 0.0}}
+    assert differences(changed, one, "sgd") == ["sgd.fields.learning_rate is 0.2, but was 0.1"]
+    assert broken_promises(changed, one, "sgd") == differences(changed, one, "sgd")
+    assert broken_promises({**one, "fields": {}}, one, "sgd") == [
+        "sgd.fields.learning_rate is gone"
+    ]
+    assert broken_promises({**changed, "version": 2}, one) == []
+    assert broken_promises(added, one) == [] != differences(added, one)
+    nested = {"class": "Training", "version": 1, "fields": {"probes": [one]}}
+    assert broken_promises({**nested, "fields": {"probes": [changed]}}, nested) != []
 
 
 @pytest.mark.parametrize("name", RECIPES)
@@ -57,12 +198,26 @@ def test_a_bundle_of_format_1_is_read():
     torch.testing.assert_close(outputs, expected, rtol=1e-5, atol=1e-6)
 
 
-def test_a_document_of_format_1_is_read():
-    assert read_document(HERE / "spec-v1.json")["spec"]["net"]["kind"] == "lenet-300-100"
+def test_a_document_of_format_1_is_read_whole():
+    document = read_document(HERE / "spec-v1.json")
+    assert document == {"spec": encode(SPEC_V1)}
+    assert decode(Spec, document["spec"]) == SPEC_V1
+
+
+def write_settings() -> None:
+    """Write the golden settings anew, unless a default changed in a class whose version was not raised."""
+    found = settings()
+    if SETTINGS.exists():
+        broken = broken_promises(found, json.loads(SETTINGS.read_text()))
+        if broken:
+            raise SystemExit(
+                "\n".join([*broken, "Raise the `version` of each class named, then again."])
+            )
+    SETTINGS.write_text(json.dumps(found, indent=1, sort_keys=True) + "\n")
 
 
 def make() -> None:
-    """Write the golden files anew; only when a format changes, beside the old ones."""
+    """Write the files of a format; only when the format changes, beside the old ones."""
     from planted import TinyMLP
     from surplus.base import encode
     from surplus.edits import Origin, cut, save
@@ -80,3 +235,7 @@ def make() -> None:
     outputs = smaller(torch.ones(1, 1, 4, 4)).detach()[0].tolist()
     (HERE / "cut-v1.txt").write_text(" ".join(map(str, outputs)) + "\n")
     write_document(HERE / "spec-v1.json", {"spec": encode(recipe("lenet-mnist-10k"))})
+
+
+if __name__ == "__main__":
+    write_settings()

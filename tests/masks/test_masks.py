@@ -1,3 +1,5 @@
+import operator
+
 import pytest
 import torch
 from hypothesis import given
@@ -131,16 +133,26 @@ def test_masks_of_other_models_are_refused(mlp, example):
         Mask({"0": torch.ones(3, dtype=torch.bool)}, "units", units)
     with pytest.raises(InvalidArgument, match="must be Boolean"):
         Mask({"0": torch.ones(8)}, "units", units)
-    with pytest.raises(InvalidArgument, match="do not match|differ in shape"):
+    with pytest.raises(
+        InvalidArgument,
+        match=r"The masks differ in shape at `a`: \(2,\) and \(3,\)\. They belong to different models",
+    ):
         Mask({"a": torch.ones(2, dtype=torch.bool)}, "units") & Mask(
             {"a": torch.ones(3, dtype=torch.bool)}, "units"
         )
+    weights = Mask({"0.weight": torch.ones(8, 6, dtype=torch.bool)}, "weights")
+    for combine in (operator.and_, operator.or_, operator.le):
+        with pytest.raises(
+            InvalidArgument, match="A mask over units does not combine with one over weights"
+        ):
+            combine(Mask.full(units), weights)
     with pytest.raises(InvalidArgument, match="was not bound"):
         enforce(mlp, Mask({"0": torch.ones(8, dtype=torch.bool)}, "units"))
     with pytest.raises(InvalidArgument, match="the model has no such parameter"):
         enforce(mlp, Mask({"fc.weight": torch.ones(8, dtype=torch.bool)}, "weights"))
 
 
+@pytest.mark.message
 def test_broken_json_is_refused():
     for data in (
         {},

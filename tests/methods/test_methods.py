@@ -17,7 +17,6 @@ from surplus.methods import (
     Geometry,
     ScheduledPruning,
     address,
-    best_order,
     model_of,
     spec_of,
     subject_of_bundle,
@@ -26,6 +25,7 @@ from surplus.methods import (
     train_all,
     units_of,
 )
+from surplus.methods.choosing import best_order
 from surplus.methods.cutting import write_cut
 from surplus.passes import frame_potential, performance
 from surplus.scores import FramePotential, LeaveOneOutLoss, Magnitude, Random, Taylor
@@ -36,6 +36,15 @@ from surplus.training.interventions import Pruning
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
     return finished(tmp_path_factory.mktemp("trained"), num_steps=48)
+
+
+@pytest.fixture(scope="module")
+def halved(tmp_path_factory):
+    """Return a run that lost half of its first layer in training."""
+    where = context(tmp_path_factory.mktemp("halved"))
+    wanted = dataclasses.replace(spec(), interventions=(Pruning(sparsity=0.5, layers=("fc1",)),))
+    (run,) = train(wanted, (0,), where)
+    return run, where
 
 
 @pytest.fixture(scope="module")
@@ -137,9 +146,16 @@ def test_layers_that_do_not_serve_are_refused(trained, settings, message):
         Ablation(**settings).apply(run, where)
 
 
-@pytest.mark.parametrize("settings", [{"scores": ()}, {"remove": ()}, {"repeats": 0}])
-def test_an_ablation_without_content_is_refused(settings):
-    with pytest.raises(InvalidArgument):
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"scores": ()}, "An ablation needs at least one criterion and one direction."),
+        ({"remove": ()}, "An ablation needs at least one criterion and one direction."),
+        ({"repeats": 0}, "`repeats` is 0; it must be at least 1."),
+    ],
+)
+def test_an_ablation_without_content_is_refused(settings, message):
+    with pytest.raises(InvalidArgument, match=f"^{message}$"):
         Ablation(**settings)
 
 
@@ -194,7 +210,7 @@ def test_a_cut_lies_on_its_curve(trained, curves, tmp_path):
     point = curves.where(layer="fc1", score="magnitude", remove="lowest", num_removed=4)
     _, masked, small = comparison.rows()
     assert masked["test_accuracy"] == small["test_accuracy"] == point["test_accuracy"][0]
-    assert small["parameters"] == 16 * 4 + 4 + 4 * 6 + 6 + 6 * 3 + 3
+    assert small["num_parameters"] == 16 * 4 + 4 + 4 * 6 + 6 + 6 * 3 + 3
     subject = subject_of_run(run, where)
     _, edits, _ = cutting.cut(subject)
     write_cut(subject, edits, tmp_path / "small.safetensors")
@@ -206,13 +222,19 @@ def test_a_cut_lies_on_its_curve(trained, curves, tmp_path):
     assert len(curve.where(score="magnitude")) == 5
 
 
-def test_what_was_pruned_in_training_is_cut_as_well(tmp_path):
-    where = context(tmp_path)
-    wanted = dataclasses.replace(spec(), interventions=(Pruning(sparsity=0.5, layers=("fc1",)),))
-    (run,) = train(wanted, (0,), where)
+def test_what_was_pruned_in_training_is_cut_as_well(halved):
+    run, where = halved
     smaller, edits, _ = Cutting(sparsity=0.5, layers=("fc2",)).cut(subject_of_run(run, where))
     assert (smaller.fc1.out_features, smaller.fc2.out_features) == (4, 3)
     assert [kept.layer for kept in edits.steps[0].units] == ["fc2", "fc1"]
+
+
+@pytest.mark.parametrize(("sparsity", "left"), [(0.25, 4), (0.5, 4), (0.75, 2), (0.99, 1)])
+def test_what_was_pruned_in_training_counts_towards_the_sparsity(halved, sparsity, left):
+    subject = subject_of_run(*halved)
+    mask = Cutting(sparsity=sparsity, layers=("fc1",)).mask(subject)
+    assert mask.num_kept == left
+    assert mask <= subject.mask
 
 
 def test_geometry_follows_the_weights(trained):
@@ -227,10 +249,8 @@ def test_geometry_follows_the_weights(trained):
     assert norms == pytest.approx(weight.norm(dim=1).tolist())
 
 
-def test_geometry_leaves_out_pruned_units(tmp_path):
-    where = context(tmp_path)
-    wanted = dataclasses.replace(spec(), interventions=(Pruning(sparsity=0.5, layers=("fc1",)),))
-    (run,) = train(wanted, (0,), where)
+def test_geometry_leaves_out_pruned_units(halved):
+    run, where = halved
     tables = Geometry().apply(run, where).tables
     rows = tables["potentials"].where(step=24, layer="fc1")
     assert rows["num_units"] == [4]
@@ -241,10 +261,8 @@ def test_geometry_leaves_out_pruned_units(tmp_path):
     )
 
 
-def test_a_pruned_run_is_ablated_from_what_is_left(tmp_path):
-    where = context(tmp_path)
-    wanted = dataclasses.replace(spec(), interventions=(Pruning(sparsity=0.5, layers=("fc1",)),))
-    (run,) = train(wanted, (0,), where)
+def test_a_pruned_run_is_ablated_from_what_is_left(halved):
+    run, where = halved
     model, mask = model_of(run)
     curve = Ablation(layers=("fc1",), remove=("lowest",)).apply(run, where).tables["curves"]
     magnitude = curve.where(score="magnitude")

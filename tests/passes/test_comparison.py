@@ -19,16 +19,19 @@ def test_the_table_is_honest_about_masked_and_cut():
     masked, (smaller, _) = enforce(model, mask), cut(model, mask)
     table = compare(model, masked, smaller, example, {"test": data}, num_rounds=5)
     dense, hidden, small = table.rows()
-    assert dense["parameters"] == hidden["parameters"] > small["parameters"]
-    assert dense["macs"] == hidden["macs"] > small["macs"]
-    assert dense["bytes"] == hidden["bytes"] > small["bytes"]
+    assert dense["num_parameters"] == hidden["num_parameters"] > small["num_parameters"]
+    assert dense["num_macs"] == hidden["num_macs"] > small["num_macs"]
+    assert dense["num_bytes"] == hidden["num_bytes"] > small["num_bytes"]
     assert hidden["difference_to_masked"] == 0
     assert small["difference_to_masked"] < 1e-5 < dense["difference_to_masked"]
     assert small["test_accuracy"] == hidden["test_accuracy"]
     assert all(
-        row["latency_lower"] <= row["latency"] <= row["latency_upper"] for row in table.rows()
+        row["latency_lower_milliseconds"]
+        <= row["latency_milliseconds"]
+        <= row["latency_upper_milliseconds"]
+        for row in table.rows()
     )
-    assert table.units["latency"] == "ms, batch 20, 1 thread"
+    assert table.units["latency_milliseconds"] == "ms, batch 20, 1 thread"
 
 
 def test_costs_are_counted(tmp_path):

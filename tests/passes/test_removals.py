@@ -1,5 +1,7 @@
 """Exact ablation equals masking and running the network again: in float64 to the last hit."""
 
+import math
+
 import pytest
 import torch
 from torch import nn
@@ -104,12 +106,73 @@ def test_equal_outputs_go_to_the_lowest_class():
         assert int(curves.correct[0, -1]) == 10
 
 
+def read_by_dense():
+    return nn.Sequential(
+        nn.Conv2d(1, 3, 3, padding=1, bias=False), nn.ReLU(), nn.Flatten(), nn.Linear(3 * 64, 4)
+    )
+
+
+def read_by_convolution():
+    """Return a net whose output weights cancel out where all of the second layer emits one value."""
+    out = nn.Linear(2 * 64, 4, bias=False)
+    signs = [[1.0 - 2 * (place >> row & 1) for place in range(128)] for row in range(4)]
+    out.weight.data.copy_(torch.tensor(signs))
+    return nn.Sequential(
+        nn.Conv2d(1, 3, 3, padding=1, bias=False),
+        nn.ReLU(),
+        nn.Conv2d(3, 2, 3, padding=1),
+        nn.Flatten(),
+        out,
+    )
+
+
+def dense_read_by_dense():
+    return nn.Sequential(nn.Flatten(), nn.Linear(64, 3, bias=False), nn.ReLU(), nn.Linear(3, 4))
+
+
+@pytest.mark.parametrize("make", [read_by_dense, read_by_convolution, dense_read_by_dense])
+def test_without_the_only_unit_that_fires_the_next_layer_gets_its_bias_to_the_bit(make):
+    """(bias + term) - term is the bias but for rounding errors, and those would decide between equal classes."""
+    model = make().requires_grad_(False)
+    layer, reader = [each for each in model.named_children() if hasattr(each[1], "weight")][:2]
+    alone = 1
+    layer[1].weight.copy_(-layer[1].weight.abs())  # inputs are positive, so these units are silent,
+    layer[1].weight[alone] *= -1  # and this one fires on every image
+    reader[1].bias.fill_(0.5)
+    generator = torch.Generator().manual_seed(1)
+    data = [(torch.rand(140, 1, 8, 8, generator=generator), torch.arange(140) % 4)]
+    singles = Removals(model, find_units(model, data[0][0][:2]), layer[0], data).singles()
+    assert (
+        int(singles.correct[alone]) == 35
+    )  # all classes are equal, so every image goes to class 0
+    assert float(singles.loss[alone]) == pytest.approx(math.log(4), rel=1e-6)
+    assert singles.full_loss != pytest.approx(math.log(4), rel=1e-3)
+    for other in (0, 2):
+        assert int(singles.correct[other]) == singles.full_correct
+
+
 def test_undefined_outputs_are_never_right(mlp):
     with torch.no_grad():
         mlp[4].bias[1] = float("nan")
     data = batches(9, (6,), 3)
     units = find_units(mlp, data[0][0])
-    assert not Removals(mlp, units, "0", data).along(torch.arange(8)[None]).correct.any()
+    with pytest.warns(UserWarning, match="9 of 9 losses after removals from `0` are NaN"):
+        curves = Removals(mlp, units, "0", data).along(torch.arange(8)[None])
+    assert not curves.correct.any()
+
+
+def test_losses_that_an_infinite_one_makes_unknown_are_told(mlp):
+    with torch.no_grad():
+        mlp[4].bias[0] = -torch.inf  # the loss of every example of class 0 is infinite
+    data = batches(9, (6,), 3)
+    units = find_units(mlp, data[0][0])
+    removals = Removals(mlp, units, "0", data)
+    with pytest.warns(UserWarning, match="8 of 9 losses after removals from `0` are NaN: on some"):
+        curves = removals.along(torch.arange(8)[None])
+    assert curves.loss[0].isnan().sum() == 8
+    assert curves.correct[0].tolist() == oracle.curve(mlp, units, "0", data, list(range(8)))[1]
+    with pytest.warns(UserWarning, match="from `0` are NaN"):
+        removals.singles()
 
 
 def test_the_model_stays_free_and_unchanged(mlp, example):

@@ -52,5 +52,12 @@ def test_files_of_others_are_refused_by_name(tmp_path):
 
 def test_an_empty_bundle(tmp_path):
     write_bundle(tmp_path / "x.safetensors", {}, {})
-    assert read_bundle(tmp_path / "x.safetensors").tensors == {}
-    assert RawTensor("F32", (0,), b"").data == b""
+    empty = read_bundle(tmp_path / "x.safetensors")
+    assert (empty.tensors, empty.metadata) == ({}, {})
+    assert safetensors.torch.load_file(tmp_path / "x.safetensors") == {}
+
+
+def test_a_tensor_without_entries_is_a_tensor_still(tmp_path):
+    none = RawTensor("F32", (0, 3), b"")
+    write_bundle(tmp_path / "x.safetensors", {"none": none, "one": raw([1.0])}, {})
+    assert read_bundle(tmp_path / "x.safetensors").tensors == {"none": none, "one": raw([1.0])}

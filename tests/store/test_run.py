@@ -1,10 +1,19 @@
 import json
 import multiprocessing
+import re
 
 import pytest
 
 from storing import raw, written
-from surplus.base import CorruptFile, RunBusy, RunExists, StorageFailure, Table, UnknownName
+from surplus.base import (
+    CorruptFile,
+    InvalidArgument,
+    RunBusy,
+    RunExists,
+    StorageFailure,
+    Table,
+    UnknownName,
+)
 from surplus.store import Run, Store, Writer, files
 from surplus.store.files import put
 
@@ -184,6 +193,15 @@ def test_derived_results_lie_beside_the_sealed_run(store):
     (found.path / "norms.csv").write_text("edited")
     assert any("norms.csv" in problem for problem in run.problems())
     assert run.derived("norms") == []
+
+
+@pytest.mark.parametrize("name", ["Norms", "../norms", "norms.csv", ""])
+def test_a_table_whose_name_is_no_file_name_is_refused(store, name):
+    run = written(store)
+    message = f"`{re.escape(name)}` cannot name a table: use small letters, digits and hyphens"
+    with pytest.raises(InvalidArgument, match=message):
+        run.derive("norms", {}, [10], {}, {name: Table({"norm": [0.5]})})
+    assert run.derived("norms") == [] and run.problems() == []
 
 
 def test_deleting_leaves_nothing(store):

@@ -182,6 +182,18 @@ def test_a_file_is_taken_out_of_its_archive(publisher, tmp_path):
     assert read_file(file, tmp_path / "data", download=True) == b"bytes"
 
 
+def test_an_archive_without_the_file_is_named(publisher, tmp_path):
+    folder, url = publisher
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w:gz") as archive:
+        archive.addfile(tarfile.TarInfo("set/other.bin"), io.BytesIO())
+    (folder / "set.tar.gz").write_bytes(packed.getvalue())
+    hashes = sha256(b"bytes"), f"{url}/set.tar.gz", sha256(packed.getvalue())
+    file = DataFile("set/train.bin", *hashes, "set/train.bin")
+    with pytest.raises(CorruptFile, match=r"set.tar.gz does not hold a file `set/train.bin`"):
+        read_file(file, tmp_path / "data", download=True)
+
+
 def test_what_a_publisher_sends_is_checked(publisher, tmp_path):
     folder, url = publisher
     (folder / "x.gz").write_bytes(b"something else")

@@ -1,18 +1,25 @@
 """A fleet member is bit for bit the run it would have been alone."""
 
-from dataclasses import replace
+import math
+from dataclasses import dataclass, replace
 
 import pytest
 import torch
-import torch.nn.functional as F
 from torch import nn
 
-from planted import Stripes
-from running import NETS, OPTIMIZERS, member, same, spec
-from surplus.base import InvalidArgument
+from planted import Stripes, TinyMLP
+from running import NETS, OPTIMIZERS, bare_loop, member, same, spec
+from surplus.base import InvalidArgument, Moments, Probe, UnknownName
 from surplus.nets import LeNet300100
 from surplus.training import Order, Spec, train_fleet
+from surplus.training.moments import AtSteps
 from surplus.training.optimizers import SGD
+from surplus.training.schedules import Cosine, StepDecay, Warmup
+
+
+def torchs(parameters):
+    """Return torch's optimiser with the settings of `running.OPTIMIZERS["sgd"]`."""
+    return torch.optim.SGD(parameters, 0.05, momentum=0.9, weight_decay=1e-3)
 
 
 def varied(base: Spec, place: int) -> Spec:
@@ -75,14 +82,7 @@ def test_padding_stays_silent_through_any_activation(activation):
     (ours,) = train_fleet([one], parts)
     together = train_fleet([one, replace(one, seed=1)], parts)
     assert same(ours, together[0])
-    model = one.model
-    optimizer = torch.optim.SGD(model.parameters(), 0.05, momentum=0.9, weight_decay=1e-3)
-    order = Order(0, len(parts.train), 10, one.spec.training.clock(len(parts.train)))
-    for step in range(30):
-        inputs, targets = parts.train.batch(order.batch(step))
-        optimizer.zero_grad()
-        F.cross_entropy(model(inputs), targets).backward()
-        optimizer.step()
+    model = bare_loop(one, parts, torchs)
     for mine, theirs in zip(ours.parameters(), model.parameters(), strict=True):
         torch.testing.assert_close(mine, theirs, rtol=1e-4, atol=1e-5)
 
@@ -106,15 +106,7 @@ def test_it_takes_the_steps_of_a_bare_torch_loop():
     parts = Stripes().load()
     wanted = spec("mlp", "sgd", num_steps=20)
     (ours,) = train_fleet([member(wanted)], parts)
-    model = member(wanted).model
-    optimizer = torch.optim.SGD(model.parameters(), 0.05, momentum=0.9, weight_decay=1e-3)
-    clock = wanted.training.clock(len(parts.train))
-    order = Order(0, len(parts.train), 10, clock)
-    for step in range(20):
-        inputs, targets = parts.train.batch(order.batch(step))
-        optimizer.zero_grad()
-        F.cross_entropy(model(inputs), targets).backward()
-        optimizer.step()
+    model = bare_loop(member(wanted), parts, torchs)
     for mine, theirs in zip(ours.parameters(), model.parameters(), strict=True):
         torch.testing.assert_close(mine, theirs, rtol=1e-4, atol=1e-5)
 
@@ -123,16 +115,42 @@ def test_batch_norm_statistics_follow_torch():
     parts = Stripes().load()
     wanted = spec("conv", "sgd", num_steps=10)
     (ours,) = train_fleet([member(wanted)], parts)
-    model = member(wanted).model.train()
-    optimizer = torch.optim.SGD(model.parameters(), 0.05, momentum=0.9, weight_decay=1e-3)
-    order = Order(0, len(parts.train), 10, wanted.training.clock(len(parts.train)))
-    for step in range(10):
-        inputs, targets = parts.train.batch(order.batch(step))
-        optimizer.zero_grad()
-        F.cross_entropy(model(inputs), targets).backward()
-        optimizer.step()
+    model = bare_loop(member(wanted), parts, torchs)
     for name, theirs in model.state_dict().items():
         torch.testing.assert_close(ours.state_dict()[name], theirs, rtol=1e-3, atol=1e-4)
+
+
+NUM_STEPS = 30
+COSINE = [0.1 + 0.9 * (1 + math.cos(math.pi * step / NUM_STEPS)) / 2 for step in range(NUM_STEPS)]
+SCHEDULES = {
+    "cosine": (Cosine(final=0.1), COSINE),
+    "warmup": (Warmup(num_steps=12), [min(1, (step + 1) / 12) for step in range(NUM_STEPS)]),
+    "warmup, then cosine": (
+        Warmup(num_steps=12, then=Cosine(final=0.1)),
+        [min(1, (step + 1) / 12) * COSINE[step] for step in range(NUM_STEPS)],
+    ),
+    "step decay": (
+        StepDecay(milestones=(0.5, 0.8), factor=0.2),
+        [0.2 ** ((step >= 15) + (step >= 24)) for step in range(NUM_STEPS)],
+    ),
+}
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adamw"])
+@pytest.mark.parametrize("name", SCHEDULES)
+def test_each_update_takes_the_rate_of_the_schedule(name, optimizer):
+    """The rates are written out by hand; a bare loop that sets them step by step must arrive at the same weights."""
+    schedule, amounts = SCHEDULES[name]
+    rate, theirs = {
+        "sgd": (0.05, torchs),
+        "adamw": (0.01, lambda parameters: torch.optim.AdamW(parameters, weight_decay=0.1)),
+    }[optimizer]
+    parts = Stripes().load()
+    wanted = spec("mlp", optimizer, num_steps=NUM_STEPS, schedule=schedule)
+    (ours,) = train_fleet([member(wanted)], parts)
+    model = bare_loop(member(wanted), parts, theirs, lambda step: rate * amounts[step])
+    for mine, each in zip(ours.parameters(), model.parameters(), strict=True):
+        torch.testing.assert_close(mine, each, rtol=1e-4, atol=1e-5)
 
 
 def test_every_epoch_sees_every_example_once_in_another_order():
@@ -199,6 +217,50 @@ def test_layers_without_a_batched_form_are_named():
         train_fleet([replace(one, model=shared)], Stripes().load())
 
 
+def test_a_network_without_a_dense_layer_is_refused():
+    pooled = nn.Sequential(nn.Conv2d(1, 3, 4), nn.ReLU(), nn.Flatten())
+    with pytest.raises(InvalidArgument, match="no dense layer that could be its output"):
+        train_fleet([replace(member(spec()), model=pooled)], Stripes().load())
+
+
+@pytest.mark.parametrize(
+    ("net", "message"),
+    [
+        (TinyMLP(bias=False), r"`fc1\.bias` is missing; the network has \(8,\)\."),
+        (
+            LeNet300100(width=0.05),
+            r"`fc1\.weight` is of shape \(15, 16\); the network has \(8, 16\)\.",
+        ),
+    ],
+    ids=["missing", "of another shape"],
+)
+def test_networks_of_a_fleet_that_differ_are_named_by_their_tensor(net, message):
+    one = member(spec())
+    other = replace(one, seed=1, model=net.build((1, 4, 4), 3, seed=1))
+    with pytest.raises(InvalidArgument, match=message):
+        train_fleet([one, other], Stripes().load())
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Peeking(Probe):
+    """Look at a part of any name."""
+
+    part: str
+    at: Moments = AtSteps(given=(0,))
+
+    def look(self, state):
+        return {"loss": state.performance(self.part).loss}
+
+
+def test_a_part_that_does_not_exist_gets_a_suggestion():
+    wanted = spec(probes=(Peeking(part="tset"),))
+    with pytest.raises(
+        UnknownName,
+        match=r"There is no part called `tset`\. Did you mean `test`\? Known: test, train, validation\.",
+    ):
+        train_fleet([member(wanted)], Stripes().load())
+
+
 def test_a_batch_larger_than_the_data_is_refused():
     with pytest.raises(
         InvalidArgument, match="`batch_size` is 500, but the train part holds only 120"
@@ -220,3 +282,10 @@ def test_on_a_cuda_device_it_learns_the_same():
     )
     for mine, theirs in zip(cpu.parameters(), gpu.parameters(), strict=True):
         torch.testing.assert_close(mine, theirs, rtol=1e-3, atol=1e-4)
+
+
+def test_a_replica_with_tensors_of_its_own_is_refused():
+    plain = member(spec("no-bias"))
+    other = replace(plain, seed=1, model=NETS["mlp"].build((1, 4, 4), 3, 1))
+    with pytest.raises(InvalidArgument, match="The network has no `fc1.bias`; a replica of it"):
+        train_fleet([plain, other], Stripes().load())

@@ -5,33 +5,12 @@ import pytest
 import torch
 
 from planted import Stripes
-from running import member, spec
+from running import OPTIMIZERS, Listening, member, spec
 from surplus.base import InvalidArgument
+from surplus.edits import from_raw
 from surplus.scores import Magnitude, MeanActivation, Random
 from surplus.training import train_fleet
 from surplus.training.interventions import Pruning
-
-
-class Listening:
-    """A recorder that keeps the masks and events it is given."""
-
-    def __init__(self):
-        self.events, self.snapshots = [], {}
-
-    def event(self, kind, step, values):
-        self.events.append((kind, step, dict(values)))
-
-    def snapshot(self, step, tensors):
-        self.snapshots[step] = tensors
-
-    def checkpoint(self, step, tensors, *, keep):
-        pass
-
-    def latest(self):
-        return None
-
-    def finish(self, state, step):
-        self.events.append(("end", step, {"state": state}))
 
 
 def pruned(intervention, **settings):
@@ -53,6 +32,30 @@ def test_removed_units_stay_zero_through_momentum_and_decay(optimizer):
     assert not model.fc3.weight[:, removed["fc2"]].any()
     kept = sorted(set(range(8)) - set(removed["fc1"]))
     assert model.fc1.weight[kept].any(1).all()
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adam", "adamw", "nesterov"])
+def test_the_optimizer_state_of_removed_units_is_zero_from_then_on(optimizer):
+    _, listening = pruned(Pruning(sparsity=0.5, first=6, last=6), optimizer=optimizer)
+    (change,) = [values for kind, _, values in listening.events if kind == "intervention"]
+    rows = {name: change["removed"][name] for name in ("fc1", "fc2")}
+    for step in (6, 12, 24):
+        state = {
+            name.removeprefix("optimizer/"): from_raw(raw)
+            for name, raw in listening.checkpoints[step].items()
+            if name.startswith("optimizer/")
+        }
+        slots = {name.partition("/")[0] for name in state if "/" in name}
+        assert slots == set(OPTIMIZERS[optimizer].slots)
+        for slot in slots:
+            for layer, reader in (("fc1", "fc2"), ("fc2", "fc3")):
+                gone = rows[layer]
+                left = sorted(set(range(len(state[f"{slot}/{layer}.bias"]))) - set(gone))
+                incoming, bias = state[f"{slot}/{layer}.weight"], state[f"{slot}/{layer}.bias"]
+                outgoing = state[f"{slot}/{reader}.weight"]
+                assert not incoming[gone].any() and not bias[gone].any()
+                assert not outgoing[:, gone].any()
+                assert incoming[left].any() and bias[left].any() and outgoing[:, left].any()
 
 
 def test_iterative_pruning_goes_in_equal_portions_and_only_removes():

@@ -39,13 +39,7 @@ def region(page, name):
 
 
 def test_every_view_is_there_with_its_chart(page, keep_picture):
-    for name in (
-        "Which units can go?",
-        "Dense, masked, cut",
-        "Norms over training",
-        "Frame potential over training",
-        "Learning",
-    ):
+    for name in VIEWS:
         assert region(page, name).get_by_role("heading", name=name).is_visible()
     assert page.get_by_role("img").count() == 4
     for chart in page.get_by_role("img").all():

@@ -1,8 +1,15 @@
 """The ground floor: errors, names, specs, seeds, tables, and the families that a spec may nest.
 
-What lives here: errors; `Family` and its register; specs (frozen dataclass <-> canonical JSON, fingerprint); the
-bibliography and `cite`; `Table`; the `Recorder` protocol; named random streams; the abstract families `Net`, `Task`,
-`Schedule`, `Moments`, `Probe` and `Intervention`, whose members live in their rooms.
+What lives here:
+- errors: `SurplusError` and its kinds `InvalidArgument`, `UnknownName`, `DataMissing`, `CorruptFile`, `StorageFailure`,
+  `RunExists` and `RunBusy`; `unknown_name`, `closest` and `check_sparsity`, which word them;
+- `Family` and its registers: `register`, `members`, `lookup`, and `discover`, which opens a room;
+- specs: `encode` and `decode` (frozen dataclass <-> JSON), `canonical`, `finite`, `fingerprint`, `label`;
+- `bibliography` and `cite`; `Table` and its `Cell`; `derive`, the named random streams; `Clock`;
+- `Recorder`, what a run writes to, with `RawTensor`, `Saved` and `Nowhere`, which forgets everything;
+- the abstract families `Net`, `Task` (with `Part` and `Parts`), `Schedule`, `Moments`, `Probe` (with `RunState`) and
+  `Intervention` (with `Change`), whose members live in their rooms.
+
 May import: nothing of Surplus, and never torch.
 To add a family: one file with one abstract class and one abstract method.
 """
@@ -30,7 +37,7 @@ from surplus.base.probe import Probe, RunState
 from surplus.base.recorder import Nowhere, RawTensor, Recorder, Saved
 from surplus.base.schedule import Schedule
 from surplus.base.seeds import derive
-from surplus.base.specs import JSONable, canonical, decode, encode, fingerprint, finite, label
+from surplus.base.specs import canonical, decode, encode, fingerprint, finite, label
 from surplus.base.table import Cell, Table
 from surplus.base.task import Part, Parts, Task
 
@@ -43,7 +50,6 @@ __all__ = [
     "Family",
     "Intervention",
     "InvalidArgument",
-    "JSONable",
     "Moments",
     "Net",
     "Nowhere",

@@ -11,7 +11,3 @@ class Clock(NamedTuple):
 
     num_steps: int
     steps_per_epoch: int
-
-    def epoch(self, step: int) -> float:
-        """Return how many passes over the training part lie behind the state at `step`."""
-        return step / self.steps_per_epoch

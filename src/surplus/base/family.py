@@ -2,8 +2,9 @@
 
 import importlib
 import pkgutil
+import sys
 from abc import ABC
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any, ClassVar, TypeVar
 
 from surplus.base.errors import InvalidArgument, unknown_name
@@ -84,15 +85,24 @@ def lookup(family: type[F], kind: str) -> type[F]:
     return known[kind]
 
 
-def discover(package: str, path: Iterator[str] | list[str]) -> dict[str, type[Any]]:
-    """Import every file of a room and return the registered classes found, by class name.
+def discover(package: str) -> tuple[list[str], Callable[[str], Any]]:
+    """Import every file of a room and enter the registered classes found into the room, by class name.
 
     This is what makes adding a member *one file*: the room's door calls it, nobody keeps a list.
+
+    Returns:
+        The names entered, for the room's `__all__`, and its `__getattr__`, which names them when one is misspelt.
     """
+    room = sys.modules[package]
     found: dict[str, type[Any]] = {}
-    for info in pkgutil.iter_modules(path):
+    for info in pkgutil.iter_modules(room.__path__):
         module = importlib.import_module(f"{package}.{info.name}")
         for value in vars(module).values():
             if isinstance(value, type) and issubclass(value, Family) and "kind" in vars(value):
                 found[value.__name__] = value
-    return found
+    vars(room).update(found)
+
+    def refuse(name: str) -> Any:
+        raise AttributeError(f"{package} has no `{name}`; it has {', '.join(sorted(found))}.")
+
+    return list(found), refuse

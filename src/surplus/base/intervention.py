@@ -2,12 +2,13 @@
 
 from abc import abstractmethod
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, final
 
 from surplus.base.family import Family
 from surplus.base.probe import RunState
 
 
+@final
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Change:
     """What an intervention asks for."""

@@ -1,7 +1,7 @@
 """What a run writes to: a protocol, so that training and storage do not know each other."""
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple, Protocol, runtime_checkable
+from typing import Any, NamedTuple, Protocol, final, runtime_checkable
 
 
 class RawTensor(NamedTuple):
@@ -46,6 +46,7 @@ class Recorder(Protocol):
         ...
 
 
+@final
 class Nowhere:
     """A recorder that forgets everything, for runs whose result is the returned model."""
 

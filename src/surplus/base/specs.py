@@ -123,10 +123,21 @@ def _encode_dataclass(value: Any, *, terse: bool) -> dict[str, Any]:
         data["version"] = version
     for field in dataclasses.fields(cls):
         item = getattr(value, field.name)
-        if terse and _is_default(field, item):
+        if terse and _is_default(field, item) and not _holds_raised_version(item):
             continue
         data[field.name] = _encode(item, terse=terse)
     return data
+
+
+def _holds_raised_version(item: Any) -> bool:
+    """Say whether a changed default hides inside a value: then its version has to be said."""
+    if isinstance(item, tuple | list):
+        return any(_holds_raised_version(each) for each in item)
+    if not dataclasses.is_dataclass(item):
+        return False
+    if getattr(type(item), "version", 1) != 1:
+        return True
+    return any(_holds_raised_version(getattr(item, f.name)) for f in dataclasses.fields(item))
 
 
 def _is_default(field: "dataclasses.Field[Any]", item: Any) -> bool:

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, final
 
 from surplus.base.errors import InvalidArgument, unknown_name
 
@@ -13,6 +13,7 @@ FIELD = re.compile(r'("(?:[^"]|"")*"|[^",\n]*)(,|\n)')
 Cell = str | int | float | bool | None
 
 
+@final
 class Table:
     """Named columns of equal length, each with an optional unit.
 
@@ -93,7 +94,7 @@ class Table:
         """
         try:
             import pandas
-        except ImportError as missing:
+        except (ImportError, RuntimeError) as missing:
             raise InvalidArgument(
                 "`to_pandas` needs pandas: pip install 'surplus[analysis]'."
             ) from missing

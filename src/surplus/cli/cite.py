@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import final
 
 import tyro
 
@@ -19,8 +20,10 @@ from surplus.base import (
     unknown_name,
 )
 from surplus.cli.folders import runs_folder
+from surplus.cli.parsing import parse
 
 
+@final
 @dataclass
 class Arguments:
     """Print, as BibTeX, the papers behind a criterion, network, data set, method or run.
@@ -37,8 +40,7 @@ class Arguments:
 
 def run(words: Sequence[str]) -> int:
     """Run the subcommand."""
-    description = (Arguments.__doc__ or "").strip()
-    arguments = tyro.cli(Arguments, prog="surplus cite", description=description, args=list(words))
+    arguments = parse(Arguments, words, "cite")
     text = _found(arguments.name, arguments.runs)
     print(text or f"No paper stands behind `{arguments.name}`: it is Surplus's own.")
     return 0

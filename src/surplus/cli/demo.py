@@ -4,11 +4,12 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, final
 
 import tyro
 
-from surplus.cli.options import Common, parse, say
+from surplus.cli.options import Common, say
+from surplus.cli.parsing import parse
 from surplus.cli.prune import ablate, compare_cut, target_run
 from surplus.cli.train import line
 from surplus.methods import best_cut, train
@@ -20,6 +21,7 @@ from surplus.viewer import write_report
 SPARSITY = 0.5
 
 
+@final
 @dataclass
 class Arguments:
     """Train LeNet-300-100 on real digits and see which of its units can go.

@@ -9,11 +9,11 @@ def runs_folder() -> Path:
     return Path(os.environ.get("SURPLUS_RUNS") or "runs")
 
 
-def num_bytes(count: int) -> str:
+def readable_bytes(count: int) -> str:
     """Return a number of bytes as people read it.
 
     Example:
-        >>> num_bytes(512), num_bytes(1_600_000)
+        >>> readable_bytes(512), readable_bytes(1_600_000)
         ('512 B', '1.6 MB')
     """
     size = float(count)

@@ -4,10 +4,9 @@ import dataclasses
 import json
 import re
 import sys
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, final
 
 import tyro
 
@@ -20,9 +19,9 @@ SETTING = re.compile(
     r",(?=\s*[A-Za-z_][\w-]*=)"
 )  # the comma before a name and `=`, not one inside a value
 F = TypeVar("F", bound=Family)
-A = TypeVar("A")
 
 
+@final
 @dataclass
 class Common:
     """Where to work."""
@@ -57,15 +56,6 @@ class Common:
         )
         context.torch_device()  # a device that is not there is an error at once
         return context
-
-
-def parse(arguments: type[A], words: Sequence[str], name: str, default: A | None = None) -> A:
-    """Read a subcommand's words into its dataclass; wrong usage prints help and exits with status 2."""
-    description = (arguments.__doc__ or "").strip()
-    kwargs: dict[str, Any] = {} if default is None else {"default": default}
-    return tyro.cli(
-        arguments, prog=f"surplus {name}", description=description, args=list(words), **kwargs
-    )
 
 
 def member(family: type[F], text: str) -> F:

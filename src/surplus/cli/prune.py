@@ -4,13 +4,14 @@ import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, final
 
 import tyro
 
 from surplus.base import InvalidArgument, Table, Task, check_sparsity, label
-from surplus.cli.options import Common, member, parse, say
-from surplus.cli.tables import comparison_table, curve_table, history_table
+from surplus.cli.options import Common, member, say
+from surplus.cli.parsing import parse
+from surplus.cli.tables import comparison_table, curve_table, history_table, layer_size
 from surplus.edits import Edits
 from surplus.methods import Context, Subject, best_cut, subject_of_bundle, subject_of_run
 from surplus.methods.ablation import Ablation
@@ -24,6 +25,7 @@ from surplus.store.files import check_writable, write_whole
 SCORES = ("magnitude", "frame-potential", "random")
 
 
+@final
 @dataclass
 class Arguments:
     """Remove units of a trained network one by one, by several criteria side by side.
@@ -103,6 +105,7 @@ def _check_out(out: Path, *, forked: bool) -> None:
     check_writable(out)
 
 
+@final
 @dataclass
 class Target:
     """What is pruned: a run, beside which results are kept, or a bundle, beside which they are written as CSV."""
@@ -163,7 +166,7 @@ def ablate(target: Target, ablation: Ablation) -> Table:
     """Ablate, print the curves at some shares of removed units, and return them."""
     curves = target.curves(ablation)
     for layer in dict.fromkeys(map(str, curves["layer"])):
-        size = max(int(count or 0) for count in curves.where(layer=layer)["num_removed"])
+        size = layer_size(curves, layer)
         print(f"\n{layer}: test accuracy [%] by share of its {size} units removed\n")
         print(curve_table(curves, layer))
     return curves

@@ -3,14 +3,17 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import final
 
 import tyro
 
 from surplus.cli.folders import runs_folder
+from surplus.cli.parsing import parse
 from surplus.store import Run, Store
 from surplus.viewer import write_report
 
 
+@final
 @dataclass
 class Arguments:
     """Write all that is known about a run into one HTML file that opens offline.
@@ -31,10 +34,7 @@ class Arguments:
 
 def run(words: Sequence[str]) -> int:
     """Run the subcommand."""
-    description = (Arguments.__doc__ or "").strip()
-    arguments = tyro.cli(
-        Arguments, prog="surplus report", description=description, args=list(words)
-    )
+    arguments = parse(Arguments, words, "report")
     store = Store(arguments.runs)
     chosen = store.find(arguments.run)
     if chosen.snapshots() and not chosen.current("geometry"):

@@ -4,14 +4,17 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import final
 
 import tyro
 
 from surplus.base import Cell, Table
-from surplus.cli.folders import num_bytes, runs_folder
+from surplus.cli.folders import readable_bytes, runs_folder
+from surplus.cli.parsing import parse
 from surplus.store import Run, Store, Summary
 
 
+@final
 @dataclass
 class Arguments:
     """List the runs, or show one of them.
@@ -34,12 +37,11 @@ class Arguments:
 
 def run(words: Sequence[str]) -> int:
     """Run the subcommand."""
-    description = (Arguments.__doc__ or "").strip()
-    arguments = tyro.cli(Arguments, prog="surplus runs", description=description, args=list(words))
+    arguments = parse(Arguments, words, "runs")
     store = Store(arguments.runs)
     if arguments.delete is not None:
         doomed = store.find(arguments.delete)
-        size = num_bytes(doomed.num_bytes())
+        size = readable_bytes(doomed.num_bytes())
         store.delete(doomed)
         print(f"Deleted {doomed.name} ({size}).")
         return 0
@@ -52,7 +54,9 @@ def run(words: Sequence[str]) -> int:
         print(f"There are no runs in {store.root}. `surplus train` makes one.")
     else:
         print(_table(summaries))
-        print(f"\n{len(summaries)} runs, {num_bytes(sum(each.num_bytes for each in summaries))}.")
+        print(
+            f"\n{len(summaries)} runs, {readable_bytes(sum(each.num_bytes for each in summaries))}."
+        )
     return 0
 
 
@@ -69,7 +73,7 @@ def _table(summaries: list[Summary]) -> Table:
         for part in ("validation", "test"):
             accuracy = each.metrics.get(f"{part}_accuracy")
             row[f"{part} [%]"] = None if accuracy is None else round(100 * accuracy, 2)
-        row["disk"] = num_bytes(each.num_bytes)
+        row["disk"] = readable_bytes(each.num_bytes)
         rows.append(row)
     return Table.from_rows(rows)
 

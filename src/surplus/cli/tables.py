@@ -3,9 +3,15 @@
 from statistics import mean, stdev
 
 from surplus.base import Cell, Table
-from surplus.cli.folders import num_bytes
+from surplus.cli.folders import readable_bytes
 
+LATENCY = ("latency_milliseconds", "latency_lower_milliseconds", "latency_upper_milliseconds")
 SHARES = (0.0, 0.1, 0.25, 0.5, 0.75, 0.9)
+
+
+def layer_size(curves: Table, layer: str) -> int:
+    """Return how many units of a layer an ablation removed: all that were there."""
+    return max(int(count or 0) for count in curves.where(layer=layer)["num_removed"])
 
 
 def curve_table(curves: Table, layer: str, quantity: str = "test_accuracy") -> Table:
@@ -15,7 +21,7 @@ def curve_table(curves: Table, layer: str, quantity: str = "test_accuracy") -> T
     """
     chosen = curves.where(layer=layer)
     orders = dict.fromkeys(zip(chosen["score"], chosen["remove"], strict=True))
-    size = max(int(count or 0) for count in chosen["num_removed"])
+    size = layer_size(curves, layer)
     rows: list[dict[str, Cell]] = []
     for score, remove in orders:
         curve = chosen.where(score=score, remove=remove)
@@ -34,15 +40,15 @@ def curve_table(curves: Table, layer: str, quantity: str = "test_accuracy") -> T
 
 def comparison_table(comparison: Table) -> Table:
     """Return the dense, masked and cut network with costs and accuracies as people read them."""
-    latency = comparison.units["latency"]
+    setting = comparison.units["latency_milliseconds"]
     rows: list[dict[str, Cell]] = []
     for row in comparison.rows():
         shown: dict[str, Cell] = {
             "network": row["network"],
-            "parameters": row["parameters"],
-            "MACs": row["macs"],
-            "file": num_bytes(int(row["bytes"] or 0)),
-            f"latency [{latency}]": f"{row['latency']:.3f} ({row['latency_lower']:.3f} to {row['latency_upper']:.3f})",
+            "parameters": row["num_parameters"],
+            "MACs": row["num_macs"],
+            "file": readable_bytes(int(row["num_bytes"] or 0)),
+            f"latency [{setting}]": _latency(row),
         }
         for part in ("validation", "test"):
             if f"{part}_accuracy" in row:
@@ -63,3 +69,8 @@ def history_table(history: Table) -> Table:
 
 def _order(score: Cell, remove: Cell, repeats: list[int]) -> str:
     return f"{len(repeats)} draws" if score == "random" else str(remove)
+
+
+def _latency(row: dict[str, Cell]) -> str:
+    median, lower, upper = (row[name] for name in LATENCY)
+    return f"{median:.3f} ({lower:.3f} to {upper:.3f})"

@@ -5,7 +5,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, final
 
 import tyro
 
@@ -20,7 +20,8 @@ from surplus.base import (
     decode,
     encode,
 )
-from surplus.cli.options import Common, member, parse, say
+from surplus.cli.options import Common, member, say
+from surplus.cli.parsing import parse
 from surplus.methods import address, train
 from surplus.store import Run
 from surplus.training import RECIPES, Optimizer, Spec, Training, recipe
@@ -30,6 +31,7 @@ UNSET: Any = None  # always replaced by the recipe's part
 PARTS = ("net", "task", "optimizer", "schedule", "snapshots")
 
 
+@final
 @dataclass
 class Arguments:
     """Train a network and keep its history.

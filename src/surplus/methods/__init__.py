@@ -1,36 +1,35 @@
 """Procedures: training runs into the store, ablation, cutting, scheduled pruning, weight geometry over a run.
 
-What lives here: `train`; the family `Method`, procedures on a run whose tables are kept beside it; `Context`, where to
-work; `spec_of` and `model_of`, from a run's folder back to objects.
-May import: `base`, `store`, `units`, `masks`, `edits`, `passes`, `scores`, `nets`, `tasks`, `training`.
+What lives here:
+- `train` and `train_all`, which bring runs to their end; `Context`, where to work;
+- `spec_of`, `model_of` and `units_of`, from a run's folder back to objects; `address`, from a spec to its folder;
+- the family `Method`, procedures on a run whose `Results` are kept beside it, one per file;
+- `Subject`, the network that a method works on, as `subject_of_run` and `subject_of_bundle` return it;
+- `best_cut`, the choice between criteria on validation.
+
+May import: `base`, `store`, `units`, `masks`, `edits`, `passes`, `scores`, `training`.
 To add a method: one file with a final member of `Method` whose `compute` returns tables.
 """
 
-from typing import Any
-
 from surplus.base import discover
-from surplus.methods.choosing import Choice, best_cut, best_order
+from surplus.methods.choosing import best_cut
 from surplus.methods.context import Context
 from surplus.methods.launch import train, train_all
 from surplus.methods.method import Method
 from surplus.methods.results import Results
-from surplus.methods.runs import address, model_of, origin_of, spec_of, units_of
+from surplus.methods.runs import address, model_of, spec_of, units_of
 from surplus.methods.subject import Subject, subject_of_bundle, subject_of_run
 
-_found = discover(__name__, __path__)
-globals().update(_found)
+_found, __getattr__ = discover(__name__)
 
 __all__ = [  # noqa: PLE0604 - the members are found, not listed
-    "Choice",
     "Context",
     "Method",
     "Results",
     "Subject",
     "address",
     "best_cut",
-    "best_order",
     "model_of",
-    "origin_of",
     "spec_of",
     "subject_of_bundle",
     "subject_of_run",
@@ -39,7 +38,3 @@ __all__ = [  # noqa: PLE0604 - the members are found, not listed
     "units_of",
     *_found,
 ]
-
-
-def __getattr__(name: str) -> Any:
-    raise AttributeError(f"surplus.methods has no `{name}`; it has {', '.join(sorted(_found))}.")

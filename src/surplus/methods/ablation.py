@@ -23,14 +23,17 @@ Direction = Literal["lowest", "highest"]
 UNITS = {"validation_loss": "nats", "test_loss": "nats"}
 
 
-class Order(NamedTuple):
+class RemovalOrder(NamedTuple):
     """One order of removal and where it came from."""
 
     score: str
     """The criterion's label; all random draws are called "random"."""
     remove: Direction
+    """What went first: the lowest or the highest scores."""
     repeat: int
+    """The number of the draw; 0 for an order that is not drawn."""
     units: list[int]
+    """The units in the order in which they go."""
 
 
 @register("ablation")
@@ -129,7 +132,7 @@ class Ablation(Method):
                 row["frame_potential"] = float(potential[removed])
                 yield row
 
-    def _orders(self, layer: Layer) -> list[Order]:
+    def _orders(self, layer: Layer) -> list[RemovalOrder]:
         orders = []
         for score in self.scores:
             if isinstance(score, Random):
@@ -137,12 +140,12 @@ class Ablation(Method):
                 for repeat in range(self.repeats):
                     drawn = replace(score, seed=derive(score.seed, "repeat", repeat))
                     orders.append(
-                        Order(score.kind, "lowest", repeat, order_of_removal(drawn, layer))
+                        RemovalOrder(score.kind, "lowest", repeat, order_of_removal(drawn, layer))
                     )
                 continue
             for remove in self.remove:
                 units = order_of_removal(score, layer, highest=remove == "highest")
-                orders.append(Order(label(score), remove, 0, units))
+                orders.append(RemovalOrder(label(score), remove, 0, units))
         return orders
 
 

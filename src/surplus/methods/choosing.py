@@ -13,9 +13,13 @@ class Choice(NamedTuple):
     """A criterion and a direction, and how they do on validation, averaged over layers."""
 
     score: str
+    """The criterion's label."""
     remove: str
+    """Whether its "lowest" or "highest" scores go first."""
     validation_accuracy: float
+    """The fraction of validation examples that are right."""
     validation_loss: float
+    """Mean cross-entropy on validation, in nats."""
 
 
 def best_order(curves: Table, removals: Mapping[str, int]) -> Choice:

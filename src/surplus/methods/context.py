@@ -32,7 +32,13 @@ class Context:
     _loaded: dict[Task, Parts] = field(default_factory=dict, repr=False)
 
     def parts(self, task: Task) -> Parts:
-        """Return a task's data, read once."""
+        """Return a task's data, read once.
+
+        Raises:
+            DataMissing: a file of the data set is not there, and may not be downloaded or could not be.
+            CorruptFile: a file's contents are not the published ones.
+            InvalidArgument: the task's options do not fit its data, such as more validation examples than there are.
+        """
         if task not in self._loaded:
             self._loaded[task] = task.load(self.data, self.download)
         return self._loaded[task]

@@ -32,7 +32,7 @@ class Cutting(Method):
     The order is the one that `Ablation` follows, so the accuracy is the one on its curve. The table compares the
     dense, the masked and the cut network.
 
-    Reference: own; that cut equals masked is checked on every cut.
+    Reference: own; decisions/0005-cutting.md. That cut equals masked is checked on every cut.
     """
 
     sparsity: float

@@ -115,6 +115,7 @@ def _open(spec: Spec, seed: int, run: Run, context: Context, made_by: str | None
     return _Trainee(member, writer)
 
 
+@final
 class _Beginning:
     """Builds the network of a run and gives it the values of its start."""
 

@@ -2,6 +2,7 @@
 
 import math
 from collections import OrderedDict
+from typing import final
 
 import torch
 from torch import nn
@@ -9,6 +10,7 @@ from torch import nn
 from surplus.base import InvalidArgument, derive
 
 
+@final
 class Chain:
     """Collects named layers; each draws its initial weights from its own stream under the seed.
 

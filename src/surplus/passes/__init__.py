@@ -1,13 +1,20 @@
 """Shared engines: exact ablation without re-running the network, Gram matrices, taps, costs.
 
-What lives here: `Removals`, the loss and accuracy after every removal of units; `Downstream`, a chain taken apart at
-one layer; frame potential from the Gram matrix; `tapped`; `performance`; `compare` and what it counts.
-May import: `base`, `store`, `units`, `masks`, `edits`.
+What lives here:
+- `Removals`, the loss and accuracy after every removal of units, with its `Singles`; `Downstream`, a chain taken apart
+  at one layer;
+- `frame_potential`, `frame_potential_along` an order, `frame_potential_bounds`, and what they are made of: `directions`
+  and `squared_overlaps`;
+- `Data`, what the engines are given, and `batches` of it; `tapped`, the outputs of named modules;
+- `performance`, which returns a `Performance`; `num_parameters`, `num_macs` and `file_bytes`, what a network costs;
+  `compare`, the table of all that.
+
+May import: `base`, `store`, `units`, `edits`.
 To add an engine: one file, with its slow oracle under `tests/oracles`.
 """
 
 from surplus.passes.comparison import compare
-from surplus.passes.costs import Latency, file_bytes, latencies, num_macs, num_parameters
+from surplus.passes.costs import file_bytes, num_macs, num_parameters
 from surplus.passes.data import Data, batches
 from surplus.passes.downstream import Downstream
 from surplus.passes.gram import (
@@ -18,14 +25,12 @@ from surplus.passes.gram import (
     squared_overlaps,
 )
 from surplus.passes.performance import Performance, performance
-from surplus.passes.removals import Curves, Removals, Singles
+from surplus.passes.removals import Removals, Singles
 from surplus.passes.taps import tapped
 
 __all__ = [
-    "Curves",
     "Data",
     "Downstream",
-    "Latency",
     "Performance",
     "Removals",
     "Singles",
@@ -36,7 +41,6 @@ __all__ = [
     "frame_potential",
     "frame_potential_along",
     "frame_potential_bounds",
-    "latencies",
     "num_macs",
     "num_parameters",
     "performance",

@@ -1,6 +1,7 @@
 """`compare`: one honest table of a dense, a masked and a cut network."""
 
 import torch
+from jaxtyping import Shaped
 from torch import Tensor, nn
 
 from surplus.base import Cell, Table
@@ -15,7 +16,7 @@ def compare(
     dense: nn.Module,
     masked: nn.Module,
     cut: nn.Module,
-    example: Tensor,
+    example: Shaped[Tensor, "batch ..."],
     parts: dict[str, Data] | None = None,
     num_rounds: int = 30,
 ) -> Table:
@@ -30,6 +31,9 @@ def compare(
         example: The batch to count and time on; its size and the number of threads stand in the table.
         parts: Data to judge on, by name ("validation", "test").
         num_rounds: How often each is timed, side by side.
+
+    Raises:
+        InvalidArgument: fewer than two rounds, or data that hold no examples or no pairs of inputs and targets.
     """
     models = {"dense": dense, "masked": masked, "cut": cut}
     timed = latencies(list(models.values()), example, num_rounds)
@@ -41,12 +45,12 @@ def compare(
             difference = float((model(example) - expected).abs().max())
         row: dict[str, Cell] = {
             "network": name,
-            "parameters": num_parameters(model),
-            "macs": num_macs(model, example),
-            "bytes": file_bytes(model),
-            "latency": latency.median,
-            "latency_lower": latency.lower,
-            "latency_upper": latency.upper,
+            "num_parameters": num_parameters(model),
+            "num_macs": num_macs(model, example),
+            "num_bytes": file_bytes(model),
+            "latency_milliseconds": latency.median,
+            "latency_lower_milliseconds": latency.lower,
+            "latency_upper_milliseconds": latency.upper,
             "difference_to_masked": difference,
         }
         for part, data in (parts or {}).items():
@@ -56,5 +60,5 @@ def compare(
         rows.append(row)
     threads = torch.get_num_threads()
     milliseconds = f"ms, batch {len(example)}, {threads} thread{'s' if threads > 1 else ''}"
-    units = dict.fromkeys(("latency", "latency_lower", "latency_upper"), milliseconds)
-    return Table.from_rows(rows, units)
+    timings = [name for name in rows[0] if name.endswith("_milliseconds")]
+    return Table.from_rows(rows, dict.fromkeys(timings, milliseconds))

@@ -7,6 +7,7 @@ from contextlib import ExitStack
 from typing import Any, NamedTuple
 
 import torch
+from jaxtyping import Shaped
 from torch import Tensor, nn
 
 from surplus.base import InvalidArgument
@@ -29,7 +30,7 @@ def num_parameters(model: nn.Module) -> int:
     return sum(parameter.numel() for parameter in model.parameters())
 
 
-def num_macs(model: nn.Module, example: Tensor) -> int:
+def num_macs(model: nn.Module, example: Shaped[Tensor, "batch ..."]) -> int:
     """Return the multiply-accumulates that dense and convolutional layers spend on one example.
 
     Example:
@@ -59,7 +60,9 @@ def file_bytes(model: nn.Module) -> int:
 
 
 @torch.no_grad()
-def latencies(models: Sequence[nn.Module], example: Tensor, num_rounds: int = 30) -> list[Latency]:
+def latencies(
+    models: Sequence[nn.Module], example: Shaped[Tensor, "batch ..."], num_rounds: int = 30
+) -> list[Latency]:
     """Time the models side by side: one forward pass of each per round, so that a busy machine hits all alike.
 
     Args:

@@ -1,6 +1,7 @@
 """Removals in general: every image visits every unit; the next layer may be dense or convolutional."""
 
 from collections.abc import Iterator
+from typing import final
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -8,14 +9,15 @@ from torch import Tensor
 
 from surplus.passes.data import Data
 from surplus.passes.downstream import Downstream
-from surplus.passes.judging import judge
+from surplus.passes.judging import judge_
 
 ELEMENTS = 1 << 18  # of one buffer: a megabyte of float32, so that a block stays in the cache
 STEPS = 4  # updates between two runs of what follows
 HELD = 1 << 30
 
 
-class Engine:
+@final
+class DenseEngine:
     """Walks through the data block by block; all orders are walked while a block is at hand.
 
     What the next layer receives is held in memory up to `HELD` bytes; beyond that it is computed anew at each call.
@@ -101,6 +103,6 @@ class Engine:
         numbers: list[int],
     ) -> None:
         outputs = self._down.outputs(torch.cat(states))
-        lost, hits = judge(outputs, targets.repeat(len(states)))
+        lost, hits = judge_(outputs, targets.repeat(len(states)))
         loss[numbers] += lost.view(len(states), -1).double().sum(1).cpu()
         correct[numbers] += hits.view(len(states), -1).sum(1).cpu()

@@ -5,10 +5,10 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 
-def judge(
+def judge_(
     outputs: Float[Tensor, "classes examples"], targets: Int[Tensor, " examples"]
 ) -> tuple[Float[Tensor, " examples"], Bool[Tensor, " examples"]]:
-    """Return the cross-entropy of each column and whether its label wins; overwrites `outputs`.
+    """Return the cross-entropy of each column and whether its label wins; in place: `outputs` is overwritten.
 
     A label wins when no other class has a larger output and no lower class an equal one.
     """

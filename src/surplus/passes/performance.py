@@ -26,7 +26,11 @@ class Performance(NamedTuple):
 
 @torch.no_grad()
 def performance(model: nn.Module, data: Data) -> Performance:
-    """Run a classifier on data, in evaluation mode, and return its loss and accuracy."""
+    """Run a classifier on data, in evaluation mode, and return its loss and accuracy.
+
+    Raises:
+        InvalidArgument: the data hold no examples, or something that is not a pair of inputs and targets.
+    """
     loss, correct, count = 0.0, 0, 0
     with evaluating(model):
         for inputs, targets in batches(data, model):

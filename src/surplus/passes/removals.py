@@ -11,16 +11,17 @@ Both walk from the empty layer backwards, adding units in reverse order, so that
 images are small enough to stay in the processor's cache.
 """
 
-from typing import NamedTuple
+from typing import NamedTuple, final
 
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from surplus.base import InvalidArgument
-from surplus.passes import dense, sparse
 from surplus.passes.data import Data
+from surplus.passes.dense import DenseEngine
 from surplus.passes.downstream import Downstream
+from surplus.passes.sparse import SparseEngine
 from surplus.units import Units
 
 
@@ -50,6 +51,7 @@ class Singles(NamedTuple):
     num_examples: int
 
 
+@final
 class Removals:
     """Removes units of one layer of a chain and says exactly what it costs, on fixed data.
 
@@ -62,21 +64,22 @@ class Removals:
     Raises:
         InvalidArgument: the model is not a chain, or the layer's units cannot be removed.
 
-    Reference: own; the exactness is checked against masking and running the network again (tests/oracles).
+    Reference: own; decisions/0006-exact-removals.md.
+    The exactness is checked against masking and running the network again (tests/oracles).
     """
 
     def __init__(self, model: nn.Module, units: Units, layer: str, data: Data) -> None:
         self._downstream = Downstream(model, units, layer)
         self._engine = self._choose(data)
 
-    def _choose(self, data: Data) -> "sparse.Engine | dense.Engine":
+    def _choose(self, data: Data) -> SparseEngine | DenseEngine:
         down = self._downstream
         if down.width > 1 or not isinstance(down.reader, nn.Linear):
-            return dense.Engine(down, data)
+            return DenseEngine(down, data)
         found = [(down.by_unit(inputs)[:, :, 0], targets) for inputs, targets in down.inputs(data)]
         inputs = torch.cat([each for each, _ in found])
         targets = torch.cat([each for _, each in found])
-        return sparse.Engine(down, inputs, targets)
+        return SparseEngine(down, inputs, targets)
 
     @torch.no_grad()
     def along(self, orders: Int[Tensor, "orders units"]) -> Curves:

@@ -1,6 +1,8 @@
 """Removals where each unit is one input of a dense layer: an image visits only the units that fire on it."""
 
 import math
+import warnings
+from typing import final
 
 import numpy as np
 import torch
@@ -8,13 +10,14 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from surplus.passes.downstream import Downstream
-from surplus.passes.judging import judge
+from surplus.passes.judging import judge_
 
 BLOCK = 512  # images that share their steps
 STEPS = 8  # updates between two runs of what follows; a block's buffers stay in the cache
 
 
-class Engine:
+@final
+class SparseEngine:
     """Holds the layer's activations; `along` and `singles` walk through them block by block."""
 
     def __init__(
@@ -50,9 +53,11 @@ class Engine:
                 positions = _in_order(visits, order)
                 unit = torch.cat([order, torch.tensor([size])])[positions]
                 outputs = self._walk(unit.to(inputs.device), padded, chained=True)
-                lost, hits = judge(outputs, targets.repeat(len(unit) + 1))
+                lost, hits = judge_(outputs, targets.repeat(len(unit) + 1))
                 _add_changes(loss[place], correct[place], positions, lost, hits)
-        return loss[:, :-1].cumsum(1), correct[:, :-1].cumsum(1).round().long(), len(self._targets)
+        losses = loss[:, :-1].cumsum(1)
+        self._warn_of_nan(losses)
+        return losses, correct[:, :-1].cumsum(1).round().long(), len(self._targets)
 
     def singles(
         self, kept: Bool[Tensor, " units"]
@@ -68,7 +73,7 @@ class Engine:
             unit = _visits(inputs, int((inputs != 0).sum(1).max())).T.contiguous().long()
             padded = torch.cat([inputs.T, torch.zeros_like(inputs.T[:1])]).contiguous()
             outputs = self._walk(unit.to(inputs.device), padded, chained=False)
-            lost, hits = judge(outputs, targets.repeat(len(unit) + 1))
+            lost, hits = judge_(outputs, targets.repeat(len(unit) + 1))
             lost, hits = (
                 lost.view(len(unit) + 1, -1).double(),
                 hits.view(len(unit) + 1, -1).double(),
@@ -78,7 +83,9 @@ class Engine:
             change.index_add_(0, unit.reshape(-1), (lost[1:] - lost[0]).reshape(-1).cpu())
             gain.index_add_(0, unit.reshape(-1), (hits[1:] - hits[0]).reshape(-1).cpu())
         change[size] = gain[size] = 0.0
-        return change + full_loss, (gain + full_correct).round().long(), len(self._targets)
+        losses = change + full_loss
+        self._warn_of_nan(losses)
+        return losses, (gain + full_correct).round().long(), len(self._targets)
 
     def _walk(
         self,
@@ -119,6 +126,17 @@ class Engine:
             # What is left without the only unit that fires is the bias, not a rounding error.
             outputs[:, 1:2, (padded != 0).sum(0) == 1] = bare[:, :, None]
         return outputs.view(len(bare), -1)
+
+    def _warn_of_nan(self, losses: Float[Tensor, "..."]) -> None:
+        """Say that losses are unknown: they are sums of differences, so one infinite loss makes NaN of all after it."""
+        unknown = int(losses.isnan().sum())
+        if unknown:
+            warnings.warn(
+                f"{unknown} of {losses.numel()} losses after removals from `{self._down.group.name}` are NaN:"
+                " on some example the network's outputs, and so the loss, are infinite or NaN."
+                " The accuracies are not affected.",
+                stacklevel=5,
+            )
 
     def _buffer(self, name: str, *shape: int) -> Tensor:
         """Return uninitialised room of the given shape, reused from call to call: fresh pages are slow."""

@@ -2,35 +2,23 @@
 
 What lives here: the family `Score` and its members; `score`, which asks one about a model; `Layer`, all that a
 criterion may look at; `order_of_removal`, a criterion's greedy order.
-May import: `base`, `units`, `masks`, `edits`, `passes`.
+May import: `base`, `units`, `masks`, `passes`.
 To add a criterion: one file with a final member of `Score` whose `score` returns one value per unit. If the values
-depend on which units are left, override `start` too.
+depend on which units are left, override `start` too; `rankings.py` has forms that follow removals.
 """
-
-from typing import Any
 
 from surplus.base import discover
 from surplus.scores.layer import Layer
-from surplus.scores.rankings import PairMeans, PairSums, Reevaluated, order_of_removal
-from surplus.scores.score import Fixed, Ranking, Score
+from surplus.scores.rankings import order_of_removal
+from surplus.scores.score import Score
 from surplus.scores.scoring import score
 
-_found = discover(__name__, __path__)
-globals().update(_found)
+_found, __getattr__ = discover(__name__)
 
 __all__ = [  # noqa: PLE0604 - the members are found, not listed
-    "Fixed",
     "Layer",
-    "PairMeans",
-    "PairSums",
-    "Ranking",
-    "Reevaluated",
     "Score",
     "order_of_removal",
     "score",
     *_found,
 ]
-
-
-def __getattr__(name: str) -> Any:
-    raise AttributeError(f"surplus.scores has no `{name}`; it has {', '.join(sorted(_found))}.")

@@ -1,6 +1,7 @@
 """The ranking behind the leave-one-out criteria: every single removal from what is left, exactly."""
 
 from collections.abc import Callable
+from typing import final
 
 from jaxtyping import Float
 from torch import Tensor
@@ -9,6 +10,7 @@ from surplus.passes import Removals, Singles
 from surplus.scores.layer import Layer
 
 
+@final
 class LeaveOneOut:
     """Values of all single removals; the data pass through the first layers only once."""
 

@@ -16,7 +16,8 @@ from surplus.scores.score import Score
 class OutgoingNorm(Score):
     """Score a unit by the Euclidean norm of its outgoing weights.
 
-    Reference: mozer1989skeletonization discusses it as the naive measure of relevance.
+    Reference: mozer1989skeletonization, Section 2, where it is the naive measure of relevance.
+    The Euclidean norm is taken.
     """
 
     references: ClassVar = ("mozer1989skeletonization",)

@@ -16,7 +16,7 @@ from surplus.scores.score import Score
 class Random(Score):
     """Score every unit by a uniform draw, whatever it does.
 
-    Reference: own; the control without which no criterion's curve means anything.
+    Reference: own; decisions/0004-random-control.md. The control without which no criterion's curve means anything.
     """
 
     seed: int = 0

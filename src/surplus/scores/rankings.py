@@ -1,6 +1,6 @@
 """Scores that follow removals: from a matrix over pairs, or computed anew."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, final
 
 from jaxtyping import Float
 from torch import Tensor
@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from surplus.scores.score import Score
 
 
+@final
 class PairSums:
     """Each unit's score is a sum over the units that are left: O(units) per removal from one matrix."""
 
@@ -26,6 +27,7 @@ class PairSums:
         self.scores = self.scores - self._pairs[:, unit]
 
 
+@final
 class PairMeans:
     """As `PairSums`, divided by the number of other units that are left."""
 
@@ -44,6 +46,7 @@ class PairMeans:
         self._left -= 1
 
 
+@final
 class Reevaluated:
     """Scores that are computed anew from what is left, when they are next asked for."""
 

@@ -1,7 +1,7 @@
 """The family of criteria: what each unit is worth."""
 
 from abc import abstractmethod
-from typing import Protocol, runtime_checkable
+from typing import Protocol, final, runtime_checkable
 
 from jaxtyping import Float
 from torch import Tensor
@@ -42,6 +42,7 @@ class Score(Family):
         return Fixed(self.score(layer))
 
 
+@final
 class Fixed:
     """Scores that do not depend on which units are left."""
 

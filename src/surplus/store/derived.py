@@ -27,7 +27,9 @@ class Derived(NamedTuple):
     tables: dict[str, Table]
 
 
-def address(kind: str, settings: Mapping[str, Any], snapshots: Mapping[str, str]) -> str:
+def computation_address(
+    kind: str, settings: Mapping[str, Any], snapshots: Mapping[str, str]
+) -> str:
     """Return the folder name of a computation: the fingerprint of what goes into it."""
     form = {"kind": kind, "settings": settings, "snapshots": snapshots}
     return fingerprint(None, computation=json.dumps(form, sort_keys=True))
@@ -51,7 +53,7 @@ def write_derived(
             raise InvalidArgument(
                 f"`{name}` cannot name a table: use small letters, digits and hyphens."
             )
-    final = folder / address(kind, settings, snapshots)
+    final = folder / computation_address(kind, settings, snapshots)
     aside = folder / f".{final.name}.{os.getpid()}.part"
     shutil.rmtree(aside, ignore_errors=True)
     make_folder(aside)

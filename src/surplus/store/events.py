@@ -5,7 +5,7 @@ import os
 import zlib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, final
 
 from surplus.base import canonical, finite
 from surplus.store.files import append, storage_failure
@@ -27,6 +27,7 @@ class Events(NamedTuple):
     damage: list[str]
 
 
+@final
 class EventLog:
     """Appends to a log. Opening it drops a last line that a kill left half-written."""
 

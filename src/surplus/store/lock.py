@@ -3,11 +3,13 @@
 import fcntl
 import os
 from pathlib import Path
+from typing import final
 
 from surplus.base import RunBusy
 from surplus.store.files import storage_failure
 
 
+@final
 class Lock:
     """An exclusive lock on a file, held until `release` or until the process ends."""
 

@@ -2,11 +2,11 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, final
 
 from surplus.base import CorruptFile, Saved, Table, UnknownName
 from surplus.store.bundle import Bundle, read_bundle
-from surplus.store.derived import Derived, address, read_derived, write_derived
+from surplus.store.derived import Derived, computation_address, read_derived, write_derived
 from surplus.store.document import read_document
 from surplus.store.events import Event, Events, read_events
 from surplus.store.files import sha256
@@ -24,6 +24,7 @@ class Status(NamedTuple):
     step: int
 
 
+@final
 class Run:
     """One spec executed with one seed in one folder. A sealed run is never edited."""
 
@@ -179,7 +180,7 @@ class Run:
         self, kind: str, settings: Mapping[str, Any], steps: list[int]
     ) -> Derived | None:
         """Return the results of one computation if they are there and sound."""
-        path = self.path / "derived" / address(kind, settings, self._hashes(steps))
+        path = self.path / "derived" / computation_address(kind, settings, self._hashes(steps))
         try:
             return read_derived(path)
         except CorruptFile:

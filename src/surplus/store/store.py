@@ -3,6 +3,7 @@
 import re
 import shutil
 from pathlib import Path
+from typing import final
 
 from surplus.base import RunBusy, UnknownName
 from surplus.store.files import storage_failure
@@ -14,6 +15,7 @@ ADDRESS = re.compile(r"[0-9a-f]{16}")
 SEED = re.compile(r"seed-\d{4,}")
 
 
+@final
 class Store:
     """Runs in `<root>/<fingerprint>/seed-0003/`. The folders are the truth; the index is derived from them."""
 

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, final
 
 from surplus.base import CorruptFile, RawTensor, RunExists, Saved
 from surplus.store.bundle import read_bundle, write_bundle
@@ -15,6 +15,7 @@ from surplus.store.paths import by_step, step_file, unreadable
 from surplus.store.run import Run
 
 
+@final
 class Writer:
     """Writes one run, holding its lock; implements `Recorder`.
 

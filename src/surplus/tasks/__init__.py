@@ -1,19 +1,17 @@
 """What networks learn: local readers of real data sets, with label noise, random labels and subsets.
 
-What lives here: one data set per file; `Classification`, the template they fill; `ImagePart`, a part held in memory.
+What lives here: one data set per file; `Classification`, the template they fill, with its options `Split` and `Labels`;
+`Images`, a data set as published; `DataFile` and `read_file`, its checked files; `ImagePart`, a part held in memory.
 May import: `base`.
 To add a data set: one file with a final member of `Classification` that says its constants and how to `read` itself.
 """
 
-from typing import Any
-
 from surplus.base import discover
 from surplus.tasks.classification import Classification, Images, Labels, Split
-from surplus.tasks.files import DataFile, data_folder, read_file
+from surplus.tasks.files import DataFile, read_file
 from surplus.tasks.part import ImagePart
 
-_found = discover(__name__, __path__)
-globals().update(_found)
+_found, __getattr__ = discover(__name__)
 
 __all__ = [  # noqa: PLE0604 - the members are found, not listed
     "Classification",
@@ -22,11 +20,6 @@ __all__ = [  # noqa: PLE0604 - the members are found, not listed
     "Images",
     "Labels",
     "Split",
-    "data_folder",
     "read_file",
     *_found,
 ]
-
-
-def __getattr__(name: str) -> Any:
-    raise AttributeError(f"surplus.tasks has no `{name}`; it has {', '.join(sorted(_found))}.")

@@ -4,7 +4,7 @@ import hashlib
 from abc import abstractmethod
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar, NamedTuple
+from typing import ClassVar, NamedTuple, final
 
 import torch
 from jaxtyping import Bool, Int, UInt8
@@ -24,6 +24,7 @@ class Images(NamedTuple):
     test_labels: Int[Tensor, " test"]
 
 
+@final
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Split:
     """How the published training part becomes a train and a validation part."""
@@ -34,6 +35,7 @@ class Split:
     """The draw; the same for all replicas of a spec, so that they are compared on the same examples."""
 
 
+@final
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Labels:
     """What is done to the labels of the train part. Validation and test keep the published ones."""

@@ -6,14 +6,10 @@ from typing import ClassVar
 
 from surplus.base import register
 from surplus.tasks.classification import Classification, Images
-from surplus.tasks.files import DataFile, read_file
-from surplus.tasks.idx import read_idx
+from surplus.tasks.files import read_file
+from surplus.tasks.idx import idx_files, read_idx
 
 URL = "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/"
-
-
-def _file(name: str, contents: str, download: str) -> DataFile:
-    return DataFile(f"FashionMNIST/raw/{name}", f"sha256:{contents}", URL + name, f"md5:{download}")
 
 
 @register("fashion-mnist")
@@ -31,24 +27,22 @@ class FashionMNIST(Classification):
     classes: ClassVar = 10
     mean: ClassVar = (0.2860,)
     std: ClassVar = (0.3530,)
-    files: ClassVar = (
-        _file(
-            "train-images-idx3-ubyte.gz",
+    files: ClassVar = idx_files(
+        "FashionMNIST/raw",
+        URL,
+        (
             "c59f468a2f672dc815687fe0f83887768d799fd8a3f3276145d20f83aa44d888",
             "8d4fb7e6c68d591d4c3dfef9ec88bf0d",
         ),
-        _file(
-            "train-labels-idx1-ubyte.gz",
+        (
             "bad3541b69d912435c50bb6ba87bec294ff4f6a2e1246121d8633921760443d9",
             "25c81989df183df01b3e8a0aad5dffbe",
         ),
-        _file(
-            "t10k-images-idx3-ubyte.gz",
+        (
             "5b4141f0afbad91edebe8549f8fcffe087ea10ca49f1dbef5c9a5cd8815ce37b",
             "bef4ecab320f06d8554ea6380940ec79",
         ),
-        _file(
-            "t10k-labels-idx1-ubyte.gz",
+        (
             "0402a96d92fd2663957122ceb108a494c5af83dab82d92729df917d7dec38c34",
             "bb300cfdad3c16e7a12a480ee83cd310",
         ),

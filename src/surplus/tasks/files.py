@@ -121,9 +121,10 @@ def _fetch(file: DataFile, path: Path) -> None:
 
 def _extract(archive: Path, member: str, path: Path) -> None:
     with tarfile.open(archive) as opened:
-        reader = opened.extractfile(member)
+        found = next((each for each in opened if each.name == member), None)
+        reader = None if found is None else opened.extractfile(found)
         if reader is None:
-            raise CorruptFile(f"{archive} does not hold `{member}`.")
+            raise CorruptFile(f"{archive} does not hold a file `{member}`.")
         aside = path.with_name(path.name + ".part")
         aside.write_bytes(reader.read())
         aside.replace(path)

@@ -13,6 +13,12 @@ from surplus.tasks.classification import Images
 from surplus.tasks.files import DataFile
 
 IMAGES, LABELS = 0x00000803, 0x00000801
+NAMES = (
+    "train-images-idx3-ubyte.gz",
+    "train-labels-idx1-ubyte.gz",
+    "t10k-images-idx3-ubyte.gz",
+    "t10k-labels-idx1-ubyte.gz",
+)
 
 
 def read_images(contents: bytes, name: str) -> UInt8[Tensor, "n 1 height width"]:
@@ -43,6 +49,20 @@ def read_idx(files: tuple[DataFile, ...], read: Callable[[DataFile], bytes]) -> 
         train_labels=read_labels(read(train_labels), train_labels.path),
         test=read_images(read(test), test.path),
         test_labels=read_labels(read(test_labels), test_labels.path),
+    )
+
+
+def idx_files(folder: str, url: str, *hashes: tuple[str, str]) -> tuple[DataFile, ...]:
+    """Return the four files of a data set in MNIST's layout, in the order in which `read_idx` takes them.
+
+    Args:
+        folder: Where they lie below the data folder.
+        url: What their names follow where they are published.
+        hashes: Of each, the SHA-256 of the unpacked contents and the MD5 of the file.
+    """
+    return tuple(
+        DataFile(f"{folder}/{name}", f"sha256:{contents}", url + name, f"md5:{download}")
+        for name, (contents, download) in zip(NAMES, hashes, strict=True)
     )
 
 

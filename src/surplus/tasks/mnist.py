@@ -6,14 +6,10 @@ from typing import ClassVar
 
 from surplus.base import register
 from surplus.tasks.classification import Classification, Images
-from surplus.tasks.files import DataFile, read_file
-from surplus.tasks.idx import read_idx
+from surplus.tasks.files import read_file
+from surplus.tasks.idx import idx_files, read_idx
 
 URL = "https://ossci-datasets.s3.amazonaws.com/mnist/"
-
-
-def _file(name: str, contents: str, download: str) -> DataFile:
-    return DataFile(f"MNIST/raw/{name}", f"sha256:{contents}", URL + name, f"md5:{download}")
 
 
 @register("mnist")
@@ -31,24 +27,22 @@ class MNIST(Classification):
     classes: ClassVar = 10
     mean: ClassVar = (0.1307,)
     std: ClassVar = (0.3081,)
-    files: ClassVar = (
-        _file(
-            "train-images-idx3-ubyte.gz",
+    files: ClassVar = idx_files(
+        "MNIST/raw",
+        URL,
+        (
             "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
             "f68b3c2dcbeaaa9fbdd348bbdeb94873",
         ),
-        _file(
-            "train-labels-idx1-ubyte.gz",
+        (
             "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
             "d53e105ee54ea40749a09fcbcd1e9432",
         ),
-        _file(
-            "t10k-images-idx3-ubyte.gz",
+        (
             "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7",
             "9fb629c4189551a2d022fa330f9573f3",
         ),
-        _file(
-            "t10k-labels-idx1-ubyte.gz",
+        (
             "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
             "ec29112dd5afa0611ce80d1b7f02629c",
         ),

@@ -1,8 +1,13 @@
 """Training: the one closed loop, the fleet engine behind it, and what a run is made of.
 
-What lives here: `Spec`, `Training`, `From`; `train_fleet`, the loop; `Fleet`, the engine for chains, of which a single
-run is the fleet of one; optimisers, schedules, moments, probes and interventions, one per file in folders of their
-own; recipes.
+What lives here:
+- `Spec`, `Training` and `From`, all that decides a run; `recipe`, one of the published `RECIPES`;
+- `train_fleet`, the loop, which takes a `Member` for each run; `fleet_key`, what runs must share for it; `Order`, which
+  examples an update sees; the engine for chains, of which a single run is the fleet of one;
+- the family `Optimizer`, whose members work on an `Update`; in folders of their own, one per file: `optimizers`,
+  `schedules`, `moments`, `probes` and `interventions`;
+- around the loop: `split_state` of a checkpoint, `example_of` a task, `environment`, `progress`, `keep_freed_memory`.
+
 May import: `base`, `units`, `masks`, `edits`, `passes`, `scores`, `nets`, `tasks`.
 To add an optimiser, schedule, choice of moments, probe or intervention: one file in its folder.
 """
@@ -10,23 +15,20 @@ To add an optimiser, schedule, choice of moments, probe or intervention: one fil
 from surplus.training import interventions, moments, optimizers, probes, schedules
 from surplus.training.allocator import keep_freed_memory
 from surplus.training.environment import environment
-from surplus.training.fleet import Fleet
 from surplus.training.loop import Member, fleet_key, split_state, train_fleet
 from surplus.training.optimizer import Optimizer, Update
 from surplus.training.order import Order
-from surplus.training.progress import Progress, progress
+from surplus.training.progress import progress
 from surplus.training.recipes import RECIPES, recipe
 from surplus.training.spec import From, Spec, Training
 from surplus.training.state import example_of
 
 __all__ = [
     "RECIPES",
-    "Fleet",
     "From",
     "Member",
     "Optimizer",
     "Order",
-    "Progress",
     "Spec",
     "Training",
     "Update",

@@ -7,6 +7,8 @@ from typing import Any
 import numpy
 import torch
 
+from surplus import __version__
+
 
 def environment(device: torch.device) -> dict[str, Any]:
     """Return the machine and the versions that may change a result's last digits."""
@@ -18,7 +20,7 @@ def environment(device: torch.device) -> dict[str, Any]:
         "num_threads": torch.get_num_threads(),
         "torch": torch.__version__,
         "numpy": numpy.__version__,
-        "surplus": _version(),
+        "surplus": __version__,
         "device": _device(device),
         "matmul_precision": torch.get_float32_matmul_precision(),
     }
@@ -39,12 +41,3 @@ def _processor() -> str:
     except OSError:
         pass
     return platform.processor() or platform.machine()
-
-
-def _version() -> str:
-    from importlib.metadata import PackageNotFoundError, version
-
-    try:
-        return version("surplus")
-    except PackageNotFoundError:
-        return "unknown"

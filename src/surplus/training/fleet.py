@@ -4,10 +4,11 @@ import copy
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from typing import final
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, Shaped
 from torch import Tensor, nn
 
 from surplus.base import InvalidArgument, Part, derive
@@ -21,6 +22,7 @@ from surplus.training.spec import Training
 EVALUATED = 1000  # examples per batch of an evaluation
 
 
+@final
 class Fleet:
     """Holds the parameters, buffers, masks and optimiser states of replicas, and takes steps with all of them.
 
@@ -132,7 +134,7 @@ class Fleet:
         model.load_state_dict(self.tensors(replica))
         return model
 
-    def tensors(self, replica: int) -> dict[str, Tensor]:
+    def tensors(self, replica: int) -> dict[str, Shaped[Tensor, "..."]]:
         """Return one replica's parameters and buffers by name, copied."""
         return {
             name: crop(each[replica].detach(), self._shapes[name]).to("cpu", copy=True)
@@ -140,12 +142,15 @@ class Fleet:
         }
 
     @torch.no_grad()
-    def load(self, replica: int, tensors: Mapping[str, Tensor]) -> None:
+    def load(self, replica: int, tensors: Mapping[str, Shaped[Tensor, "..."]]) -> None:
         """Set one replica's parameters and buffers.
 
         Raises:
-            InvalidArgument: a tensor is missing or has another shape.
+            InvalidArgument: a tensor is missing, has another shape, or is none of the network's.
         """
+        unknown = sorted(tensors.keys() - self._shapes.keys())
+        if unknown:
+            raise InvalidArgument(f"The network has no `{unknown[0]}`; a replica of it holds one.")
         for name, target in {**self._leaves, **self._buffers}.items():
             given, shape = tensors.get(name), self._shapes[name]
             if given is None or tuple(given.shape) != shape:
@@ -166,7 +171,7 @@ class Fleet:
         for rows in (self._parameters, *self._slots.values()):
             rows.masked_fill_(removed, 0.0)
 
-    def optimizer_tensors(self, replica: int) -> dict[str, Tensor]:
+    def optimizer_tensors(self, replica: int) -> dict[str, Shaped[Tensor, "..."]]:
         """Return one replica's optimiser state by slot and parameter, with its count of updates."""
         found = {
             f"{slot}/{name}": crop(view[replica], self._shapes[name]).to("cpu", copy=True)
@@ -179,7 +184,7 @@ class Fleet:
         return found
 
     @torch.no_grad()
-    def load_optimizer(self, replica: int, tensors: Mapping[str, Tensor]) -> None:
+    def load_optimizer(self, replica: int, tensors: Mapping[str, Shaped[Tensor, "..."]]) -> None:
         """Set one replica's optimiser state."""
         for slot, rows in self._slots.items():
             for name, view in self._layout.views(rows).items():
@@ -216,9 +221,15 @@ class Fleet:
         self.loss_count = 0
 
     def _losses(
-        self, leaves: Mapping[str, Tensor], inputs: Tensor, targets: Tensor, step: int
+        self,
+        leaves: Mapping[str, Float[Tensor, "replicas ..."]],
+        inputs: Float[Tensor, "replicas batch ..."],
+        targets: Int[Tensor, "replicas batch"],
+        step: int,
     ) -> Float[Tensor, " replicas"]:
-        def noise(name: str, replica: int, like: Tensor) -> Tensor:
+        def noise(
+            name: str, replica: int, like: Float[Tensor, "*features"]
+        ) -> Float[Tensor, "*features"]:
             return self._draw(self._seeds[replica], name, step, like)
 
         count = targets.shape[1]
@@ -229,7 +240,9 @@ class Fleet:
         outputs = outputs[:, : self._classes, :count].float()
         return F.cross_entropy(outputs, targets, reduction="none").mean(1)
 
-    def _draw(self, seed: int, name: str, step: int, like: Tensor) -> Tensor:
+    def _draw(
+        self, seed: int, name: str, step: int, like: Float[Tensor, "*features"]
+    ) -> Float[Tensor, "*features"]:
         # Drawn on the CPU from a stream of its own, so that neither the device nor a resume changes it.
         generator = torch.Generator().manual_seed(derive(seed, "dropout", name, step))
         return torch.rand(like.shape, generator=generator).to(like.device)

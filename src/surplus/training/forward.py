@@ -6,6 +6,7 @@ on a CPU no way of batching convolutions over replicas is faster than running th
 """
 
 from collections.abc import Callable, Mapping
+from typing import final
 
 import torch
 import torch.nn.functional as F
@@ -21,6 +22,7 @@ Images = list[Tensor]
 Value = Tensor | Images
 
 
+@final
 class Forward:
     """Runs a chain with stacked parameters; in training mode it updates the stacked running statistics in place.
 
@@ -196,10 +198,10 @@ RULES: dict[type[nn.Module], Callable[..., Value]] = {
     nn.Dropout: _dropout,
     **dict.fromkeys((*POOLING, *ELEMENTWISE, nn.Identity, nn.Flatten), _each),
 }
-NORMALISING = ("weight", "bias", "running_mean", "running_var", "num_batches_tracked")
+NORM_STATE = ("weight", "bias", "running_mean", "running_var", "num_batches_tracked")
 STATE: dict[type[nn.Module], tuple[str, ...]] = {
     nn.Linear: ("weight", "bias"),
     nn.Conv2d: ("weight", "bias"),
-    nn.BatchNorm1d: NORMALISING,
-    nn.BatchNorm2d: NORMALISING,
+    nn.BatchNorm1d: NORM_STATE,
+    nn.BatchNorm2d: NORM_STATE,
 }

@@ -3,8 +3,10 @@
 import signal
 import threading
 from types import FrameType, TracebackType
+from typing import final
 
 
+@final
 class Interrupts:
     """While the context lasts, the first SIGINT or SIGTERM only sets `asked`; a second one acts as usual."""
 

@@ -1,10 +1,11 @@
 """Where each parameter sits in a replica's row of the flat buffer, and how it is padded."""
 
 import math
-from typing import NamedTuple
+from typing import NamedTuple, final
 
 import torch
 import torch.nn.functional as F
+from jaxtyping import Float, Shaped
 from torch import Tensor, nn
 
 from surplus.units import chain_of
@@ -23,6 +24,7 @@ class Place(NamedTuple):
     offset: int
 
 
+@final
 class Layout:
     """Maps a network's parameters to one row of numbers per replica.
 
@@ -47,12 +49,16 @@ class Layout:
             offset += -(-math.prod(padded) // ALIGNED) * ALIGNED
         self.width = offset
 
-    def rows(self, count: int, device: torch.device, fill: float = 0.0) -> Tensor:
+    def rows(
+        self, count: int, device: torch.device, fill: float = 0.0
+    ) -> Float[Tensor, "replicas params"]:
         """Return fresh rows for `count` replicas."""
         return torch.full((count, self.width), fill, device=device)
 
-    def views(self, rows: Tensor) -> dict[str, Tensor]:
-        """Return each parameter of all replicas, padding included, as a view of the rows: [replicas, *padded]."""
+    def views(
+        self, rows: Float[Tensor, "replicas params"]
+    ) -> dict[str, Float[Tensor, "replicas ..."]]:
+        """Return each parameter of all replicas, padding included, as a view of the rows."""
         return {
             place.name: rows[:, place.offset : place.offset + math.prod(place.padded)].view(
                 len(rows), *place.padded
@@ -60,7 +66,7 @@ class Layout:
             for place in self.places
         }
 
-    def pad(self, name: str, tensor: Tensor) -> Tensor:
+    def pad(self, name: str, tensor: Shaped[Tensor, "*shape"]) -> Shaped[Tensor, "*padded"]:
         """Return one replica's parameter or buffer with its padding."""
         padded = self._padded(name, tuple(tensor.shape))
         sizes = [
@@ -86,8 +92,10 @@ def up(size: int, multiple: int) -> int:
     return -(-size // multiple) * multiple
 
 
-def crop(tensor: Tensor, shape: tuple[int, ...]) -> Tensor:
-    """Return the view of a padded tensor, [replicas, *padded] or [*padded], without its padding."""
+def crop(
+    tensor: Shaped[Tensor, "*replicas_and_padded"], shape: tuple[int, ...]
+) -> Shaped[Tensor, "*replicas_and_shape"]:
+    """Return the view of a padded tensor, of one replica or of all, without its padding."""
     for axis, size in enumerate(shape, start=tensor.dim() - len(shape)):
         tensor = tensor.narrow(axis, 0, size)
     return tensor

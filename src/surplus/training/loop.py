@@ -65,6 +65,7 @@ def train_fleet(
     return _Loop(members, parts, device or torch.device("cpu"), progress or Silent()).run()
 
 
+@final
 class _Loop:
     def __init__(
         self, members: Sequence[Member], parts: Parts, device: torch.device, progress: Progress
@@ -203,6 +204,7 @@ class _Loop:
         return [place for place in range(len(self.members)) if place not in self.diverged]
 
 
+@final
 class _Due:
     """The steps at which something happens, computed once."""
 

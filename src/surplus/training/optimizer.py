@@ -2,7 +2,7 @@
 
 from abc import abstractmethod
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, final
 
 from jaxtyping import Float
 from torch import Tensor
@@ -10,6 +10,7 @@ from torch import Tensor
 from surplus.base import Family, InvalidArgument
 
 
+@final
 @dataclass(frozen=True, slots=True)
 class Update:
     """What an optimiser works on, in place: one row per replica, one column per parameter entry."""
@@ -27,8 +28,8 @@ class Update:
     count: int
     """How many updates this state has seen, this one included."""
 
-    def decayed(self) -> Float[Tensor, "replicas params"]:
-        """Return the gradients with the weight decay added in place, as L2 regularisation does."""
+    def decay_(self) -> Float[Tensor, "replicas params"]:
+        """In place: add the weight decay to the gradients, as L2 regularisation does, and return them."""
         if self.has_decay:
             self.gradients.addcmul_(self.parameters, self.decays)
         return self.gradients

@@ -1,5 +1,7 @@
 """Which examples an update sees: a function of the seed and the step, with nothing to store."""
 
+from typing import final
+
 import torch
 from jaxtyping import Int
 from torch import Tensor
@@ -7,6 +9,7 @@ from torch import Tensor
 from surplus.base import Clock, derive
 
 
+@final
 class Order:
     """The order of the train part: a new permutation each epoch, cut into whole batches.
 

@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Protocol, runtime_checkable
+from typing import Protocol, final, runtime_checkable
 
 
 @runtime_checkable
@@ -15,6 +15,7 @@ class Progress(Protocol):
         ...
 
 
+@final
 class Silent:
     """Shows nothing."""
 
@@ -62,6 +63,7 @@ def progress(title: str, total: int, unit: str, shown: bool = True) -> Iterator[
     with Bar(*columns, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task(title, total=total, note="")
 
+        @final
         class Shown:
             def update(self, done: int, note: str = "") -> None:
                 bar.update(task, completed=done)

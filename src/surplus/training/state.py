@@ -13,6 +13,7 @@ from surplus.passes import Performance
 from surplus.training.fleet import Fleet
 
 
+@final
 class Evaluated:
     """The fleet's losses and accuracies at one step, each part run at most once for all replicas and probes."""
 

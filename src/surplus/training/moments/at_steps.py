@@ -9,7 +9,10 @@ from surplus.base import Clock, InvalidArgument, Moments, register
 @register("at-steps")
 @dataclass(frozen=True, kw_only=True, slots=True)
 class AtSteps(Moments):
-    """The given steps; those beyond the end are not reached."""
+    """The given steps; those beyond the end are not reached.
+
+    Reference: own; decisions/0003-moments.md.
+    """
 
     given: tuple[int, ...] = ()
     """The steps."""

@@ -11,6 +11,8 @@ from surplus.base import Clock, InvalidArgument, Moments, register
 class EachEpoch(Moments):
     """Step 0, every `every` epochs, and the end.
 
+    Reference: own; decisions/0003-moments.md.
+
     Example:
         >>> sorted(set(EachEpoch(every=2).steps(Clock(num_steps=25, steps_per_epoch=5))))
         [0, 10, 20, 25]

@@ -11,6 +11,8 @@ from surplus.base import Clock, InvalidArgument, Moments, register
 class LogSpaced(Moments):
     """Step 0, then `per_decade` steps between each power of ten and the next, and the end.
 
+    Reference: own; decisions/0003-moments.md.
+
     Example:
         >>> sorted(set(LogSpaced(per_decade=2).steps(Clock(num_steps=120, steps_per_epoch=5))))
         [0, 1, 3, 10, 32, 100, 120]

@@ -5,7 +5,7 @@ from typing import ClassVar
 
 from surplus.base import register
 from surplus.training.optimizer import Optimizer, Update
-from surplus.training.optimizers.moments import adapted
+from surplus.training.optimizers.moments import adapt_
 
 
 @register("adam")
@@ -30,6 +30,6 @@ class Adam(Optimizer):
 
     def update(self, update: Update) -> None:
         """Change the parameters and the slots in place."""
-        update.decayed()
-        direction = adapted(update, self.betas, self.epsilon)
+        update.decay_()
+        direction = adapt_(update, self.betas, self.epsilon)
         update.parameters.addcmul_(direction, update.rates, value=-1)

@@ -5,7 +5,7 @@ from typing import ClassVar
 
 from surplus.base import register
 from surplus.training.optimizer import Optimizer, Update
-from surplus.training.optimizers.moments import adapted
+from surplus.training.optimizers.moments import adapt_
 
 
 @register("adamw")
@@ -31,5 +31,5 @@ class AdamW(Optimizer):
     def update(self, update: Update) -> None:
         """Change the parameters and the slots in place."""
         update.parameters.mul_(1 - update.rates * update.decays)
-        direction = adapted(update, self.betas, self.epsilon)
+        direction = adapt_(update, self.betas, self.epsilon)
         update.parameters.addcmul_(direction, update.rates, value=-1)

@@ -9,10 +9,10 @@ from torch import Tensor
 from surplus.training.optimizer import Update
 
 
-def adapted(
+def adapt_(
     update: Update, betas: tuple[float, float], epsilon: float
 ) -> Float[Tensor, "replicas params"]:
-    """Bring both moments up to date and return the bias-corrected first over the root of the second.
+    """In place: bring both moments up to date; return the bias-corrected first over the root of the second.
 
     The result lies in the gradients' buffer, which is free by then: fresh buffers of a network's size cost more in
     page faults than the arithmetic.

@@ -12,8 +12,13 @@ from surplus.training.optimizer import Optimizer, Update, check_rates
 @register("sgd")
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SGD(Optimizer):
-    """v <- momentum v + g, w <- w - learning_rate v, as `torch.optim.SGD` does it."""
+    """v <- momentum v + g, w <- w - learning_rate v, as `torch.optim.SGD` does it.
 
+    Reference: sutskever2013initialization, Section 2, for momentum and Nesterov's form of it.
+    The learning rate multiplies the velocity, not the gradient that enters it.
+    """
+
+    references: ClassVar = ("sutskever2013initialization",)
     slots: ClassVar = ("momentum",)
 
     learning_rate: float = 0.1
@@ -34,7 +39,7 @@ class SGD(Optimizer):
 
     def update(self, update: Update) -> None:
         """Change the parameters and the slots in place."""
-        direction = update.decayed()
+        direction = update.decay_()
         if self.momentum:
             velocity = update.slots["momentum"]
             torch.add(direction, velocity, alpha=self.momentum, out=velocity)

@@ -11,7 +11,10 @@ from surplus.training.moments.each_epoch import EachEpoch
 @register("evaluation")
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Evaluation(Probe):
-    """Record loss and accuracy on parts of the task, as `<part>_loss` and `<part>_accuracy`."""
+    """Record loss and accuracy on parts of the task, as `<part>_loss` and `<part>_accuracy`.
+
+    Reference: own; decisions/0007-plain-members.md.
+    """
 
     at: Moments = EachEpoch()
     """When to look."""

@@ -1,6 +1,7 @@
 """The schedule that rises first."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from surplus.base import Clock, InvalidArgument, Schedule, register
 from surplus.training.schedules.constant import Constant
@@ -11,11 +12,16 @@ from surplus.training.schedules.constant import Constant
 class Warmup(Schedule):
     """Rise linearly over the first steps, times another schedule.
 
+    Reference: goyal2017accurate, Section 2.2, "gradual warmup".
+    It rises from 1 / num_steps of the amount, whatever the batch size.
+
     Example:
         >>> schedule = Warmup(num_steps=4)
         >>> [schedule.amount(step, Clock(100, 10)) for step in range(5)]
         [0.25, 0.5, 0.75, 1.0, 1.0]
     """
+
+    references: ClassVar = ("goyal2017accurate",)
 
     num_steps: int = 100
     """How many updates the rise takes."""

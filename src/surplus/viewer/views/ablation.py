@@ -23,7 +23,10 @@ QUANTITIES = (
 @register("ablation")
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Ablation(View):
-    """One curve per layer, criterion and direction; repeated orders as mean and standard deviation."""
+    """One curve per layer, criterion and direction; repeated orders as mean and standard deviation.
+
+    Reference: own; decisions/0007-plain-members.md.
+    """
 
     def data(self, run: Run) -> Any | None:
         """Return the curves of the newest ablation of each layer."""

@@ -11,7 +11,10 @@ from surplus.viewer.views.view import View
 @register("comparison")
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Comparison(View):
-    """One table per cut of the run: parameters, MACs, bytes, measured latency, accuracy."""
+    """One table per cut of the run: parameters, MACs, bytes, measured latency, accuracy.
+
+    Reference: own; decisions/0007-plain-members.md.
+    """
 
     def data(self, run: Run) -> Any | None:
         """Return the tables with the settings of each cut."""

@@ -14,7 +14,10 @@ MOST_UNITS = 512  # norms of more units than this are thinned out evenly, and th
 @register("geometry")
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Geometry(View):
-    """Per layer: the norm of every unit's weight vector, and the frame potential, at every snapshot."""
+    """Per layer: the norm of every unit's weight vector, and the frame potential, at every snapshot.
+
+    Reference: own; decisions/0007-plain-members.md.
+    """
 
     def data(self, run: Run) -> Any | None:
         """Return the newest computation of the geometry."""

@@ -11,7 +11,10 @@ from surplus.viewer.views.view import View
 @register("learning")
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Learning(View):
-    """Evaluations and the training loss over steps."""
+    """Evaluations and the training loss over steps.
+
+    Reference: own; decisions/0007-plain-members.md.
+    """
 
     def data(self, run: Run) -> Any | None:
         """Return the series."""

@@ -11,7 +11,10 @@ from surplus.viewer.views.view import View
 @register("summary")
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Summary(View):
-    """Spec, environment, state, and the last evaluation."""
+    """Spec, environment, state, and the last evaluation.
+
+    Reference: own; decisions/0007-plain-members.md.
+    """
 
     def data(self, run: Run) -> Any | None:
         """Return the summary; it is there for every run that can be read."""

@@ -16,13 +16,18 @@ function one(cut) {
   const what = layers.map((each) => `${each.layer}: ${number(each.kept)} of ${number(each.size)} units kept`).join("; ");
   const order = name(settings.score) + (settings.highest ? ", highest first" : ", lowest first");
   const rows = cut.rows.map((row) => [
-    row.network, number(row.parameters), number(row.macs), bytes(row.bytes),
-    `${row.latency.toFixed(3)} (${row.latency_lower.toFixed(3)}–${row.latency_upper.toFixed(3)})`,
+    row.network, number(row.num_parameters), number(row.num_macs), bytes(row.num_bytes),
+    latency(row),
     percent(row.validation_accuracy, 2), percent(row.test_accuracy, 2), difference(row.difference_to_masked),
   ]);
   const heads = ["network", "parameters", "MACs", "file", "latency [ms]", "validation", "test", "off masked by"];
-  return element("div", {}, element("p", {}, `By ${order}. ${what}. Latency in ${cut.units.latency}.`),
+  return element("div", {}, element("p", {}, `By ${order}. ${what}. Latency in ${cut.units.latency_milliseconds}.`),
     element("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": "Comparison" }, table(heads, rows)));
+}
+
+function latency(row) {
+  const [median, lower, upper] = ["latency", "latency_lower", "latency_upper"].map((each) => row[`${each}_milliseconds`].toFixed(3));
+  return `${median} (${lower}–${upper})`;
 }
 
 function difference(value) {
