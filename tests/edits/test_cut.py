@@ -158,7 +158,7 @@ def test_a_mask_for_another_model_changes_nothing(mlp, example):
     mask = random_mask(find_units(mlp, example), 0.5)
     other = nn.Sequential(nn.Linear(6, 9), nn.ReLU(), nn.Linear(9, 3)).double()
     with pytest.raises(
-        InvalidArgument, match="speaks of `4.weight`, which this model does not have"
+        InvalidArgument, match="speak of `4.weight`, which this model does not have"
     ):
         cut(other, mask)
     other.extend([nn.ReLU(), nn.Linear(3, 3).double()])
@@ -170,7 +170,7 @@ def test_a_mask_for_another_model_changes_nothing(mlp, example):
 
 
 def test_a_difference_is_an_error_that_says_how_large(mlp, example, monkeypatch):
-    monkeypatch.setattr("surplus.edits.cutting.enforce", lambda model, mask: copy.deepcopy(model))
+    monkeypatch.setattr("surplus.edits.verifying.enforce", lambda model, mask: copy.deepcopy(model))
     mask = random_mask(find_units(mlp, example), 0.3)
     with pytest.raises(NotEqual, match="outputs differ from the masked model's by up to"):
         cut(mlp, mask)
@@ -190,7 +190,7 @@ def test_a_bundle_loads_into_a_fresh_model_and_leaves_that_as_it_was(tmp_path):
         InvalidArgument, match="does not say how its model is built: pass a fresh one"
     ):
         load(tmp_path / "small.safetensors")
-    with pytest.raises(InvalidArgument, match="They were made on another architecture"):
+    with pytest.raises(InvalidArgument, match="speak of `fc3.weight`, which this model does not"):
         load(tmp_path / "small.safetensors", into=TinyConv().build((1, 4, 4), 3, seed=0))
 
 

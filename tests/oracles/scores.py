@@ -66,6 +66,18 @@ def outgoing_norm(score, layer):
     ]
 
 
+def _activation(layer: Layer) -> str:
+    """Return the module of a chain in which the layer's activation ends: the last before pooling or a reader."""
+    names = [name for name, _ in layer.model.named_children()]
+    last = layer.name
+    for name in names[names.index(layer.name) + 1 :]:
+        module = layer.model.get_submodule(name)
+        if isinstance(module, nn.MaxPool2d | nn.Flatten | nn.Linear | nn.Conv2d):
+            break
+        last = name
+    return last
+
+
 def _outputs(layer: Layer) -> list[Tensor]:
     """Return each example's activations of the layer, [units, positions]."""
     found = []
@@ -75,7 +87,7 @@ def _outputs(layer: Layer) -> list[Tensor]:
                 value = x[None]
                 for name, module in layer.model.named_children():
                     value = module(value)
-                    if name == layer.group.activation:
+                    if name == _activation(layer):
                         found.append(value[0].flatten(1) if value.dim() > 2 else value[0][:, None])
                         break
     return found

@@ -5,7 +5,14 @@ from torch import nn
 from planted import TinyConv, batches
 from surplus.edits import cut, to_raw
 from surplus.masks import Mask, enforce
-from surplus.passes import compare, file_bytes, num_macs, num_parameters, performance, tapped
+from surplus.passes import (
+    activations,
+    compare,
+    file_bytes,
+    num_macs,
+    num_parameters,
+    performance,
+)
 from surplus.store import write_bundle
 from surplus.units import find_units
 
@@ -59,9 +66,10 @@ def test_performance_counts_and_restores_the_mode(mlp):
     assert mlp.training
 
 
-def test_taps_go_away_even_after_an_error(mlp, example):
-    with pytest.raises(ZeroDivisionError), tapped(mlp, ["1", "3"]) as seen:
-        mlp(example)
-        assert seen["1"].shape == (4, 8)
-        raise ZeroDivisionError
-    assert all(not module._forward_hooks for module in mlp.modules())
+def test_activations_are_seen_without_a_trace(mlp, example):
+    units = find_units(mlp, example)
+    data = batches(5, (6,), 3)
+    seen = list(activations(mlp.train(), units["0"].tap, data))
+    assert [each.shape for each in seen] == [(5, 8, 1)] * 2
+    assert torch.equal(seen[0][:, :, 0], mlp[1](mlp[0](data[0][0])))
+    assert mlp.training and all(not module._forward_hooks for module in mlp.modules())

@@ -25,7 +25,7 @@ def test_every_slot_of_a_filter_is_found():
         ("bn1.running_var", 0),
         ("conv2.weight", 1),
     ]
-    assert conv1.activation == "relu1"
+    assert conv1.tap is not None and conv1.tap.axis == 1
 
 
 def test_a_filter_owns_its_whole_map_after_a_flatten():
@@ -94,23 +94,6 @@ def test_the_example_is_left_as_it_was():
     assert torch.equal(example, -torch.ones(2, 4))
 
 
-def tied():
-    first, second = nn.Linear(4, 4), nn.Linear(4, 4)
-    second.weight = first.weight
-    return nn.Sequential(first, nn.ReLU(), second, nn.ReLU(), nn.Linear(4, 2))
-
-
-def twice():
-    layer = nn.Linear(4, 4)
-    return nn.Sequential(layer, nn.ReLU(), layer, nn.Linear(4, 2))
-
-
-def pruned():
-    model = nn.Sequential(nn.Linear(4, 4), nn.ReLU(), nn.Linear(4, 2))
-    prune.l1_unstructured(model[0], "weight", 0.5)
-    return model
-
-
 def normed():
     return nn.Sequential(parametrizations.weight_norm(nn.Linear(4, 4)), nn.ReLU(), nn.Linear(4, 2))
 
@@ -119,74 +102,110 @@ class Custom(nn.Linear):
     pass
 
 
+class Residual(nn.Sequential):
+    def forward(self, x):
+        return x + super().forward(x)
+
+
 @pytest.mark.parametrize(
     ("model", "name", "reason"),
     [
-        (tied(), "0", "`0` shares its parameters with another layer"),
-        (twice(), "0", "`0` runs more than once"),
-        (pruned(), "0", "computed from other parameters"),
-        (normed(), "0", "which is not known to be a plain layer"),
-        (
-            nn.Sequential(nn.Linear(4, 4), nn.LayerNorm(4), nn.Linear(4, 2)),
-            "0",
-            "through `1` (LayerNorm)",
-        ),
-        (nn.Sequential(Custom(4, 4), nn.ReLU(), nn.Linear(4, 2)), "0", "`0` is a Custom"),
-        (nn.Sequential(nn.Linear(4, 4), nn.ReLU(), Custom(4, 2)), "0", "through `2` (Custom)"),
         (
             nn.Sequential(nn.Linear(4, 4), nn.Softmax(1), nn.Linear(4, 2)),
             "0",
-            "through `1` (Softmax)",
+            "they compete or are counted (`aten._softmax` in `1`",
         ),
+        (
+            nn.Sequential(nn.Linear(4, 6), nn.ReLU(), nn.AvgPool1d(3, 1, 1), nn.Linear(6, 2)),
+            "0",
+            "they are positions that are pooled or resampled",
+        ),
+        (nn.Sequential(nn.Linear(4, 1), nn.ReLU(), nn.Linear(1, 2)), "0", "only one of them"),
+        (normed(), "0", "take it off first with torch.nn.utils.parametrize"),
     ],
 )
 def test_what_cannot_be_followed_is_protected_with_its_reason(model, name, reason):
     units = find_units(model, torch.zeros(2, 4))
     assert reason in units[name].protected
-    assert units[name].outgoing == ()
     with pytest.raises(InvalidArgument, match="cannot be removed"):
         units.chosen(name)
 
 
-def test_grouped_convolutions_and_sequences_are_protected():
-    grouped = nn.Sequential(nn.Conv2d(4, 4, 1, groups=2), nn.ReLU(), nn.Conv2d(4, 2, 1))
-    assert "grouped convolution" in find_units(grouped, torch.zeros(1, 4, 3, 3))["0"].protected
-    dense = nn.Sequential(nn.Linear(4, 3), nn.ReLU(), nn.Linear(3, 2))
-    assert "input with 3 axes" in find_units(dense, torch.zeros(1, 5, 4))["0"].protected
+def tied():
+    first, second = nn.Linear(4, 4), nn.Linear(4, 4)
+    second.weight = first.weight
+    return nn.Sequential(nn.Linear(4, 4), first, nn.ReLU(), second, nn.ReLU(), nn.Linear(4, 2))
 
 
-def test_a_chain_with_a_forward_of_its_own_is_no_chain():
-    class Residual(nn.Sequential):
-        def forward(self, x):
-            return x + super().forward(x)
-
-    inner = nn.Sequential(nn.Linear(4, 4), nn.ReLU(), Residual(nn.Linear(4, 4)), nn.Linear(4, 2))
-    assert "through `2` (Residual)" in find_units(inner, torch.zeros(1, 4))["0"].protected
-    with pytest.raises(InvalidArgument, match="Residual is not a chain of layers"):
-        find_units(Residual(nn.Linear(4, 4)), torch.zeros(1, 4))
+def twice():
+    layer = nn.Linear(4, 4)
+    return nn.Sequential(nn.Linear(4, 4), layer, nn.ReLU(), layer, nn.Linear(4, 2))
 
 
-def test_a_normalisation_that_serves_two_layers_protects_them():
+def pruned():
+    model = nn.Sequential(nn.Linear(4, 4), nn.ReLU(), nn.Linear(4, 2))
+    prune.l1_unstructured(model[0], "weight", 0.5)
+    return model
+
+
+def normalised_twice():
     norm = nn.BatchNorm1d(4)
-    model = nn.Sequential(nn.Linear(4, 4), norm, nn.ReLU(), nn.Linear(4, 4), norm, nn.Linear(4, 2))
-    assert "`1` runs more than once" in find_units(model, torch.zeros(2, 4))["0"].protected
+    return nn.Sequential(nn.Linear(4, 4), norm, nn.ReLU(), nn.Linear(4, 4), norm, nn.Linear(4, 2))
 
 
-def test_statistics_of_the_batch_protect():
-    norm = nn.BatchNorm1d(4, track_running_stats=False)
-    model = nn.Sequential(nn.Linear(4, 4), norm, nn.ReLU(), nn.Linear(4, 2))
-    assert "statistics from the batch" in find_units(model, torch.zeros(2, 4))["0"].protected
+@pytest.mark.parametrize(
+    ("model", "slots"),
+    [
+        (tied(), {"0.weight", "0.bias", "1.weight", "1.bias", "3.bias", "5.weight"}),
+        (twice(), {"0.weight", "0.bias", "1.weight", "1.bias", "4.weight"}),
+        (pruned(), {"0.weight_orig", "0.weight_mask", "0.bias", "2.weight"}),
+        (
+            nn.Sequential(Custom(4, 4), nn.LayerNorm(4), Custom(4, 2)),
+            {"0.weight", "0.bias", "1.weight", "1.bias", "2.weight"},
+        ),
+        (
+            nn.Sequential(nn.Linear(4, 4), nn.ReLU(), Residual(nn.Linear(4, 4)), nn.Linear(4, 2)),
+            {"0.weight", "0.bias", "2.0.weight", "2.0.bias", "3.weight"},
+        ),
+        (
+            normalised_twice(),
+            {
+                *("0.weight", "0.bias", "3.weight", "3.bias", "1.weight"),
+                *("1.bias", "1.running_mean", "1.running_var", "5.weight"),
+            },
+        ),
+    ],
+    ids=["tied", "twice", "pruned", "layer norm", "residual", "normalised twice"],
+)
+def test_what_belongs_together_goes_together(model, slots):
+    units = find_units(model, torch.randn(2, 4))
+    (group,) = units.removable()
+    assert {slot.tensor for slot in group.slots} == slots
 
 
-def test_pooling_along_the_units_protects():
-    model = nn.Sequential(nn.Linear(4, 6), nn.ReLU(), nn.AvgPool1d(3, 1, 1), nn.Linear(6, 2))
-    assert "through `2` (AvgPool1d)" in find_units(model, torch.zeros(2, 4))["0"].protected
+def test_units_that_share_statistics_say_so():
+    model = nn.Sequential(nn.Linear(4, 4), nn.LayerNorm(4), nn.ReLU(), nn.Linear(4, 2))
+    assert "layer normalisation" in find_units(model, torch.randn(2, 4))["0"].coupled
 
 
-def test_an_example_without_a_batch_is_refused():
-    model = nn.Sequential(nn.Conv2d(3, 6, 3), nn.ReLU(), nn.Conv2d(6, 2, 3))
-    with pytest.raises(InvalidArgument, match=r"has no batch axis; use `example\[None\]`"):
-        find_units(model, torch.zeros(3, 8, 8))
+def test_groups_of_a_convolution_lose_as_many_each():
+    model = nn.Sequential(nn.Conv2d(4, 6, 1, groups=2), nn.ReLU(), nn.Conv2d(6, 2, 1))
+    (constraint,) = find_units(model, torch.randn(1, 4, 3, 3))["0"].constraints
+    assert constraint.blocks.tolist() == [[0, 1, 2], [3, 4, 5]]
+    assert "a grouped convolution has equal groups" in constraint.reason
+
+
+def test_any_module_is_followed():
+    class Net(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.first, self.second = nn.Linear(4, 3), nn.Linear(3, 2)
+
+        def forward(self, x, scale):
+            return {"out": self.second(torch.relu(self.first(x)) * scale)}
+
+    units = find_units(Net(), {"x": torch.zeros(2, 4), "scale": 2.0})
+    assert [group.name for group in units.removable()] == ["first"]
 
 
 def test_a_layer_that_does_not_exist_lists_the_layers(mlp, example):
@@ -194,16 +213,9 @@ def test_a_layer_that_does_not_exist_lists_the_layers(mlp, example):
         find_units(mlp, example)["fc1"]
 
 
-def test_a_network_that_is_no_chain_is_refused():
-    class Net(nn.Module):
-        pass
-
-    with pytest.raises(InvalidArgument, match=r"Net is not a chain of layers: .* Wrap the layers"):
-        find_units(Net(), torch.zeros(1, 4))
-
-
 def test_an_example_that_does_not_fit_is_refused(mlp):
     with pytest.raises(
-        InvalidArgument, match=r"does not run on an example of shape \(1, 5\) .* layer `0`"
+        InvalidArgument,
+        match=r"does not run on an example of shape \(1, 5\) and type torch.float64: .*\(`.*` in `0`",
     ):
         find_units(mlp, torch.zeros(1, 5, dtype=torch.float64))

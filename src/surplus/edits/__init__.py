@@ -1,19 +1,26 @@
 """Structural edits: models that are really smaller, the record that replays them, and files that hold both.
 
-What lives here: `cut`; `Edits`, the record of what was done; `save` and `load`; `resize`, the one place where a
-tensor changes its shape.
+What lives here:
+- `cut`, which raises `NotEqual` where the result is not what `masked` computes; `example_for` a model;
+- `Edits`, the record of what was done: a tuple of `Cut`, each made of `Kept` units, the `Slice` of every tensor and the
+  `Count` of every integer that changed; `replay_` repeats it on a fresh model, `sliced` and `sliced_mask` on what is
+  named like its tensors;
+- `save` and `load` (`load_with_edits`), with the `Origin` that says how the first architecture is built; `to_raw` and
+  `from_raw`, between torch and the store.
+
 May import: `base`, `units`, `masks`, `nets`, `tasks`, `store`.
 To add an edit: one file with its verb, a record in `Edits`, and its replay in `resize`.
 """
 
 from surplus.edits.cutting import cut
-from surplus.edits.edits import Cut, Edits, Kept, Slice
+from surplus.edits.edits import Count, Cut, Edits, Kept, Slice
 from surplus.edits.resize import replay_, sliced, sliced_mask
 from surplus.edits.saving import Origin, load, load_with_edits, save
 from surplus.edits.tensors import from_raw, to_raw
-from surplus.edits.verifying import NotEqual
+from surplus.edits.verifying import NotEqual, example_for, masked
 
 __all__ = [
+    "Count",
     "Cut",
     "Edits",
     "Kept",
@@ -21,9 +28,11 @@ __all__ = [
     "Origin",
     "Slice",
     "cut",
+    "example_for",
     "from_raw",
     "load",
     "load_with_edits",
+    "masked",
     "replay_",
     "save",
     "sliced",

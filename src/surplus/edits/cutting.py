@@ -3,16 +3,18 @@
 from dataclasses import replace
 
 import torch
+from jaxtyping import Bool
 from torch import Tensor, nn
 
 from surplus.base import InvalidArgument
 from surplus.edits.edits import Cut, Edits, Kept, Slice
-from surplus.edits.intervals import pack
 from surplus.edits.integers import counts
+from surplus.edits.intervals import pack
 from surplus.edits.resize import apply_, check
 from surplus.edits.verifying import difference
 from surplus.masks import Mask
-from surplus.units import Units, copied, tensors_of
+from surplus.units import Group, Units, copied, tensors_of
+
 
 def cut(model: nn.Module, mask: Mask, verify: bool = True) -> tuple[nn.Module, Edits]:
     """Return a smaller model without the units that the mask removes, and the record of the edit.
@@ -67,7 +69,19 @@ def _units_of(mask: Mask) -> Units:
                 f"The mask removes all {kept.numel()} units of `{name}`; keep at least one,"
                 " since a network with an empty layer computes nothing."
             )
+        _check_blocks(mask.units.chosen(name), kept)
     return mask.units
+
+
+def _check_blocks(group: Group, kept: Bool[Tensor, " units"]) -> None:
+    """Refuse a mask that takes more from one block than from another where the network wants equal ones."""
+    for constraint in group.constraints:
+        left = kept[constraint.blocks].sum(1)
+        if int(left.min()) != int(left.max()):
+            raise InvalidArgument(
+                f"The mask keeps between {int(left.min())} and {int(left.max())} units of each of the"
+                f" {len(left)} blocks of `{group.name}`, but {constraint.reason}: keep as many of each, as `keep` does."
+            )
 
 
 def _slices(mask: Mask, units: Units) -> tuple[Slice, ...]:

@@ -12,6 +12,7 @@ from surplus.edits.sizes import correct_sizes
 from surplus.masks import Mask
 from surplus.units import tensors_of
 
+
 def replay_(model: nn.Module, edits: Edits) -> None:
     """In place: make the model's architecture what the edits made of the original one.
 
@@ -49,11 +50,10 @@ def sliced_mask(mask: Mask, edits: Edits) -> Mask:
 def check(model: nn.Module, slices: tuple[Slice, ...]) -> None:
     """Refuse slices that do not fit the model, before anything is changed."""
     tensors = tensors_of(model)
+    missing = [each.tensor for each in slices if each.tensor not in tensors]
+    if missing:
+        raise InvalidArgument(f"The edits speak of `{missing[0]}`, which this model does not have.")
     for each in slices:
-        if each.tensor not in tensors:
-            raise InvalidArgument(
-                f"The edits speak of `{each.tensor}`, which this model does not have."
-            )
         shape = tuple(tensors[each.tensor].shape)
         if each.axis >= len(shape) or shape[each.axis] != each.size:
             raise InvalidArgument(

@@ -12,14 +12,16 @@ def _linear(module: Any) -> None:
 
 def _convolution(module: Any) -> None:
     outputs, inputs = module.weight.shape[:2]
-    if module.groups > 1 and inputs == 1:  # as many blocks as inputs: the blocks are what was cut
+    if (
+        1 < module.groups == module.in_channels
+    ):  # a block for each input: the blocks are what was cut
         module.groups = outputs * module.groups // module.out_channels
     module.out_channels, module.in_channels = outputs, inputs * module.groups
 
 
 def _transposed(module: Any) -> None:
     inputs, outputs = module.weight.shape[:2]
-    if module.groups > 1 and module.in_channels == module.groups:
+    if 1 < module.groups == module.in_channels:
         module.groups = inputs
     module.in_channels, module.out_channels = inputs, outputs * module.groups
 

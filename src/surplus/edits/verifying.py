@@ -1,5 +1,6 @@
 """Verifying: does a cut model compute what the masked one computes?"""
 
+from collections.abc import Callable
 from typing import Any, final
 
 import torch
@@ -18,25 +19,33 @@ class NotEqual(SurplusError):
     """A cut model that does not compute what the masked one computes."""
 
 
+def masked(model: nn.Module, mask: Mask) -> nn.Module:
+    """Return the masked model that a cut one has to equal.
+
+    Removed units are silent, and where they would take part in the statistics of a normalisation, these are taken over
+    the units that are kept. Where there are no such statistics it is `enforce`.
+    """
+    zeroed = enforce(model, mask)
+    assert mask.units is not None
+    kept = _kept_where_it_matters(mask.units, mask)
+    return _WithKeptStatistics(zeroed, kept) if kept else zeroed
+
+
 @torch.no_grad()
 def difference(model: nn.Module, smaller: nn.Module, mask: Mask, units: Units) -> float:
     """Return the largest absolute difference between the outputs of the cut and the masked model on the example.
 
-    Where removed units would take part in the statistics of a normalisation, the masked model's are those of the units
-    that are kept.
-
     Raises:
         NotEqual: they differ by more than rounding.
     """
-    masked = enforce(model, mask)
-    positional, named = example_for(model, units.example)
-    with evaluating(masked), plain_kernels(), _KeptStatistics(units, mask):
-        expected = masked(*positional, **named)
-    positional, named = example_for(model, units.example)
-    with evaluating(smaller):
-        found = smaller(*positional, **named)
+    reference = masked(model, mask)
+    outputs = []
+    for each in (reference, smaller):
+        positional, named = example_for(model, units.example)
+        with evaluating(each):
+            outputs.append(_tensors(each(*positional, **named)))
     worst = 0.0
-    for one, other in zip(_tensors(expected), _tensors(found), strict=True):
+    for one, other in zip(*outputs, strict=True):
         if one.shape != other.shape:
             raise NotEqual(
                 f"The cut model's outputs have shape {tuple(other.shape)}, the masked model's {tuple(one.shape)}."
@@ -70,19 +79,34 @@ def _tensors(outputs: Any) -> list[Tensor]:
     return [each.double() if not each.is_floating_point() else each for each in found]
 
 
-@final
-class _KeptStatistics(TorchDispatchMode):
-    """Runs a masked model with the statistics of its normalisations taken over the units that are kept."""
+def _kept_where_it_matters(units: Units, mask: Mask) -> dict[int, Tensor]:
+    """Return, by operator, which elements are kept of what a statistic is computed over."""
+    removed = [units[name].roots[mask.removed_index(name)] for name in mask.kept]
+    gone = torch.cat(removed) if removed else torch.empty(0, dtype=torch.int64)
+    touched = {each.order: torch.isin(each.ids, gone) for each in units.statistics}
+    return {order: ~removed for order, removed in touched.items() if bool(removed.any())}
 
-    def __init__(self, units: Units, mask: Mask) -> None:
+
+@final
+class _WithKeptStatistics(nn.Module):
+    """A masked model whose normalisations take their statistics over the units that are kept."""
+
+    def __init__(self, model: nn.Module, kept: dict[int, Tensor]) -> None:
         super().__init__()
-        removed = [units[name].roots[mask.removed_index(name)] for name in mask.kept]
-        gone = torch.cat(removed) if removed else torch.empty(0, dtype=torch.int64)
-        self._kept = {
-            each.order: ~torch.isin(each.ids, gone)
-            for each in units.statistics
-            if bool(torch.isin(each.ids, gone).any())
-        }
+        self.model = model
+        self._kept = kept
+
+    def forward(self, *inputs: Any, **named: Any) -> Any:
+        """Run the model, operator by operator as it was traced."""
+        with torch.no_grad(), plain_kernels(self.model), _KeptStatistics(self._kept):
+            return self.model(*inputs, **named)
+
+
+@final
+class _KeptStatistics(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    def __init__(self, kept: dict[int, Tensor]) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self._kept = kept
         self._order = 0
 
     def __torch_dispatch__(
@@ -112,11 +136,23 @@ def _layer_norm(
     if weight is not None:
         value = value * weight
     value = value if bias is None else value + bias
-    return value.contiguous(), mean, scale  # laid out as the operator's own result, so that the run goes on alike
+    return (
+        value.contiguous(),
+        mean,
+        scale,
+    )  # laid out as the operator's own result, so that the run goes on alike
 
 
 def _group_norm(
-    kept: Tensor, x: Tensor, weight: Any, bias: Any, n: int, c: int, hw: int, groups: int, eps: float
+    kept: Tensor,
+    x: Tensor,
+    weight: Any,
+    bias: Any,
+    n: int,
+    c: int,
+    hw: int,
+    groups: int,
+    eps: float,
 ) -> tuple[Tensor, Tensor, Tensor]:
     blocks = x.reshape(n, groups, -1)
     mean, variance = _moments(blocks, kept.expand(x.shape).reshape(n, groups, -1), [2])
@@ -134,4 +170,8 @@ def _mean(kept: Tensor, x: Tensor, axes: Any = None, keepdim: bool = False, **_:
     return mean if keepdim else mean.squeeze(chosen)
 
 
-STATISTICS = {"native_layer_norm": _layer_norm, "native_group_norm": _group_norm, "mean": _mean}
+STATISTICS: dict[str, Callable[..., Any]] = {
+    "native_layer_norm": _layer_norm,
+    "native_group_norm": _group_norm,
+    "mean": _mean,
+}

@@ -3,7 +3,7 @@
 from typing import Literal
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from surplus.base import InvalidArgument, check_sparsity
@@ -20,7 +20,8 @@ def keep(
     """Keep the elements with the highest scores and remove the given fraction of the rest.
 
     Exactly round(`sparsity` * n) elements are removed, ties going to the lower index first; a layer of units always
-    keeps its best one, since a network with an empty layer computes nothing.
+    keeps its best one, since a network with an empty layer computes nothing. Where a layer has to lose as many of each
+    of its blocks, the lowest of each block go together, and no more are removed than were asked for.
 
     Args:
         scores: What a criterion said; higher = keep.
@@ -43,13 +44,14 @@ def keep(
     both = full if among is None else full & among
     before = {name: both.kept[name] for name in whole}
     floor = 1 if scores.over == "units" else 0
+    blocks = _blocks(scores)
     if within == "layer":
         kept = {
-            name: _remove_lowest({name: value}, {name: before[name]}, sparsity, floor)[name]
+            name: _remove_lowest({name: value}, {name: before[name]}, sparsity, floor, blocks)[name]
             for name, value in scores.values.items()
         }
     elif within == "model":
-        kept = _remove_lowest(scores.values, before, sparsity, floor)
+        kept = _remove_lowest(scores.values, before, sparsity, floor, blocks)
     else:
         raise InvalidArgument(f'`within` is {within!r}; it must be "layer" or "model".')
     mask = Mask(kept, scores.over, scores.units)
@@ -61,8 +63,11 @@ def _remove_lowest(
     before: dict[str, Bool[Tensor, "..."]],
     sparsity: float,
     floor: int,
+    blocks: dict[str, Int[Tensor, "blocks block_size"]],
 ) -> dict[str, Bool[Tensor, "..."]]:
     """Remove over all given layers together, what was removed before first, each layer's best `floor` never."""
+    if any(name in blocks for name in values):
+        return _remove_together(values, before, sparsity, blocks)
     flat = torch.cat([value.detach().reshape(-1).double() for value in values.values()])
     kept = torch.cat([mask.reshape(-1) for mask in before.values()]).clone()
     spared = torch.cat([_best(value, before[name], floor) for name, value in values.items()])
@@ -76,6 +81,57 @@ def _remove_lowest(
         name: part.view(value.shape)
         for (name, value), part in zip(values.items(), parts, strict=True)
     }
+
+
+def _blocks(scores: Scores) -> dict[str, Int[Tensor, "blocks block_size"]]:
+    """Return the blocks of every group that has to lose as many of each."""
+    if scores.over == "weights" or scores.units is None:
+        return {}
+    groups = (scores.units[name] for name in scores.values)
+    return {
+        group.name: max(group.constraints, key=lambda each: len(each.blocks)).blocks
+        for group in groups
+        if group.constraints
+    }
+
+
+def _remove_together(
+    values: dict[str, Float[Tensor, "..."]],
+    before: dict[str, Bool[Tensor, "..."]],
+    sparsity: float,
+    blocks: dict[str, Int[Tensor, "blocks block_size"]],
+) -> dict[str, Bool[Tensor, "..."]]:
+    """Remove the lowest units, those of blocks in sets of one from each, as long as the asked number is not passed."""
+    kept = {name: mask.clone() for name, mask in before.items()}
+    candidates: list[tuple[float, int, str, list[int]]] = []
+    for place, (name, value) in enumerate(values.items()):
+        scores = value.detach().double()
+        sets = _sets(scores, kept[name], blocks.get(name))
+        # The last set is the best one and stays.
+        candidates += [(float(scores[each].mean()), place, name, each) for each in sets[:-1]]
+    total = sum(len(value) for value in values.values())
+    room = round(sparsity * total) - sum(int((~mask).sum()) for mask in kept.values())
+    for _, _, name, units in sorted(candidates, key=lambda each: each[:2]):
+        if len(units) <= room:
+            kept[name][units] = False
+            room -= len(units)
+    return kept
+
+
+def _sets(
+    scores: Float[Tensor, " units"],
+    kept: Bool[Tensor, " units"],
+    blocks: Int[Tensor, "blocks block_size"] | None,
+) -> list[list[int]]:
+    """Return what goes together, from the lowest: units alone, or the k-th lowest of every block."""
+    if blocks is None:
+        order = torch.argsort(scores, stable=True)
+        return [[unit] for unit in order[kept[order]].tolist()]
+    columns = []
+    for block in blocks:
+        left = block[kept[block]]
+        columns.append(left[torch.argsort(scores[left], stable=True)].tolist())
+    return [list(each) for each in zip(*columns, strict=True)]
 
 
 def _best(

@@ -5,11 +5,11 @@ What lives here:
   at one layer;
 - `frame_potential`, `frame_potential_along` an order, `frame_potential_bounds`, and what they are made of: `directions`
   and `squared_overlaps`;
-- `Data`, what the engines are given, and `batches` of it; `tapped`, the outputs of named modules;
+- `Data`, what the engines are given, and `batches` of it; `activations`, the outputs of a group's units;
 - `performance`, which returns a `Performance`; `num_parameters`, `num_macs` and `file_bytes`, what a network costs;
   `compare`, the table of all that.
 
-May import: `base`, `store`, `units`, `edits`.
+May import: `base`, `store`, `units`, `masks`, `edits`.
 To add an engine: one file, with its slow oracle under `tests/oracles`.
 """
 
@@ -26,7 +26,7 @@ from surplus.passes.gram import (
 )
 from surplus.passes.performance import Performance, performance
 from surplus.passes.removals import Removals, Singles
-from surplus.passes.taps import tapped
+from surplus.passes.taps import activations
 
 __all__ = [
     "Data",
@@ -34,6 +34,7 @@ __all__ = [
     "Performance",
     "Removals",
     "Singles",
+    "activations",
     "batches",
     "compare",
     "directions",
@@ -45,5 +46,4 @@ __all__ = [
     "num_parameters",
     "performance",
     "squared_overlaps",
-    "tapped",
 ]

@@ -1,16 +1,22 @@
 """A chain taken apart at one layer: what feeds the units, the layer that reads them, and what comes after."""
 
-import copy
 from collections.abc import Iterator
+from typing import Any, final
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from surplus.base import InvalidArgument
+from surplus.edits import example_for
 from surplus.passes.data import Data, batches
-from surplus.units import Units, chain_of
+from surplus.units import Group, Units, chain_of, copied, evaluating, is_chain, tensors_of
+
+READERS = (nn.Linear, nn.Conv1d, nn.Conv2d)
+NUM_AXES = {nn.Linear: 2, nn.Conv1d: 3, nn.Conv2d: 4}
 
 
+@final
 class Downstream:
     """The part of a chain that removing units of one layer changes.
 
@@ -23,17 +29,26 @@ class Downstream:
 
     def __init__(self, model: nn.Module, units: Units, layer: str) -> None:
         # A copy, so that evaluation mode holds for as long as this object lives and the caller's model stays free.
-        self._model = copy.deepcopy(model).eval().requires_grad_(False)
+        self._model = copied(model).eval().requires_grad_(False)
         self.group = units.chosen(layer)
-        self._slot = self.group.outgoing[0]
-        name = self._slot.tensor.removesuffix(".weight")
         layers = chain_of(self._model)
-        place = [each for each, _ in layers].index(name)
+        reason = _unfit(layers, self.group, self._model, units.example)
+        if reason is not None:
+            raise InvalidArgument(f"`{layer}` cannot be taken apart at its reader: {reason}.")
+        self._slot = self.group.outgoing[0]
+        place = [each for each, _ in layers].index(self._slot.tensor.removesuffix(".weight"))
         self._upstream = [module for _, module in layers[:place]]
         reader = layers[place][1]
-        assert isinstance(reader, nn.Linear | nn.Conv1d | nn.Conv2d)
+        assert isinstance(reader, READERS)
         self.reader = reader
         self.tail = [module for _, module in layers[place + 1 :]]
+
+    @classmethod
+    def fits(cls, model: nn.Module, units: Units, layer: str) -> bool:
+        """Say whether a layer can be taken apart: one reader, alone in a chain, and nothing that couples examples."""
+        if not is_chain(model):
+            return False
+        return _unfit(chain_of(model), units.chosen(layer), model, units.example) is None
 
     @property
     def num_units(self) -> int:
@@ -115,3 +130,40 @@ def _convolve(reader: nn.Conv1d | nn.Conv2d, received: Tensor, weight: Tensor) -
         )
         return convolve(received, weight, None, reader.stride, 0, reader.dilation)
     return convolve(received, weight, None, reader.stride, reader.padding, reader.dilation)
+
+
+def _unfit(
+    layers: list[tuple[str, nn.Module]], group: Group, model: nn.Module, example: Any
+) -> str | None:
+    """Say why a sum over units, updated term by term, would not be all that a removal changes."""
+    if group.coupled is not None:
+        return f"its units share statistics: {group.coupled}"
+    if len(group.outgoing) != 1 or group.outgoing[0].axis != 1:
+        return "it is read in several places"
+    names = [name for name, _ in layers]
+    ids = [id(tensor) for tensor in tensors_of(model).values()]
+    if len(set(ids)) < len(ids) or len({id(module) for _, module in layers}) < len(layers):
+        return "layers or tensors of the network are used more than once"
+    name = group.outgoing[0].tensor.removesuffix(".weight")
+    if name not in names or type(dict(layers)[name]) not in READERS:
+        return "its reader is no plain dense or convolutional layer"
+    reader = dict(layers)[name]
+    if getattr(reader, "groups", 1) != 1 or not _reads_units_alone(layers, name, model, example):
+        return "its reader sums over other axes than the units"
+    if any(not getattr(module, "track_running_stats", True) for _, module in layers):
+        return "a normalisation takes its statistics from the batch"
+    return None
+
+
+@torch.no_grad()
+def _reads_units_alone(
+    layers: list[tuple[str, nn.Module]], name: str, model: nn.Module, example: Any
+) -> bool:
+    """Say whether the reader's input has the examples along its first axis, the units along its second."""
+    (value,), _ = example_for(model, example)
+    with evaluating(model):
+        for other, module in layers:
+            if other == name:
+                return value.dim() == NUM_AXES[type(module)]
+            value = module(value)
+    return False

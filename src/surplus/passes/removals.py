@@ -21,6 +21,7 @@ from surplus.base import InvalidArgument
 from surplus.passes.data import Data
 from surplus.passes.dense import DenseEngine
 from surplus.passes.downstream import Downstream
+from surplus.passes.rerun import RerunEngine
 from surplus.passes.sparse import SparseEngine
 from surplus.units import Units
 
@@ -53,27 +54,33 @@ class Singles(NamedTuple):
 
 @final
 class Removals:
-    """Removes units of one layer of a chain and says exactly what it costs, on fixed data.
+    """Removes units of one layer and says exactly what it costs, on fixed data.
+
+    In a chain, caches and updates; in any other network, or where a removal changes more than one sum, each masked
+    network runs again.
 
     Args:
-        model: A chain of layers; it is used in evaluation mode and left as it was.
+        model: A classifier; it is used in evaluation mode and left as it was.
         units: Its units.
         layer: The layer whose units are removed.
         data: The examples to judge on.
 
     Raises:
-        InvalidArgument: the model is not a chain, or the layer's units cannot be removed.
+        InvalidArgument: the layer's units cannot be removed.
 
     Reference: own; decisions/0006-exact-removals.md.
     The exactness is checked against masking and running the network again (tests/oracles).
     """
 
     def __init__(self, model: nn.Module, units: Units, layer: str, data: Data) -> None:
-        self._downstream = Downstream(model, units, layer)
-        self._engine = self._choose(data)
+        self._num_units = units.chosen(layer).size
+        self._engine: SparseEngine | DenseEngine | RerunEngine
+        if Downstream.fits(model, units, layer):
+            self._engine = self._choose(Downstream(model, units, layer), data)
+        else:
+            self._engine = RerunEngine(model, units, layer, data)
 
-    def _choose(self, data: Data) -> SparseEngine | DenseEngine:
-        down = self._downstream
+    def _choose(self, down: Downstream, data: Data) -> SparseEngine | DenseEngine:
         if down.width > 1 or not isinstance(down.reader, nn.Linear):
             return DenseEngine(down, data)
         found = [(down.by_unit(inputs)[:, :, 0], targets) for inputs, targets in down.inputs(data)]
@@ -88,7 +95,7 @@ class Removals:
         Raises:
             InvalidArgument: a row is not a permutation of the layer's units.
         """
-        size = self._downstream.num_units
+        size = self._num_units
         expected = torch.arange(size)
         if orders.dim() != 2 or not all(
             torch.equal(o.sort().values, expected) for o in orders.cpu()
@@ -106,7 +113,7 @@ class Removals:
         For a unit that is not kept, nothing changes: its loss is that before the removal.
         """
         if kept is None:
-            kept = torch.ones(self._downstream.num_units, dtype=torch.bool)
+            kept = torch.ones(self._num_units, dtype=torch.bool)
         loss, correct, count = self._engine.singles(kept.cpu())
         return Singles(
             loss[:-1] / count, correct[:-1], float(loss[-1]) / count, int(correct[-1]), count

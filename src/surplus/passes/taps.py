@@ -1,36 +1,55 @@
-"""Taps: seeing the output of named modules while a model runs, without leaving a trace."""
+"""Taps: seeing what an operator returns while a model runs, without leaving a trace."""
 
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
-from typing import Any
+from collections.abc import Iterator
+from typing import Any, final
 
+import torch
+from jaxtyping import Float
 from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from surplus.passes.data import Data, batches
+from surplus.units import Tap, evaluating, plain_kernels
 
 
-@contextmanager
-def tapped(model: nn.Module, names: Sequence[str]) -> Iterator[dict[str, Tensor]]:
-    """Within the context, each run of the model leaves the outputs of the named modules in the yielded dictionary.
+@torch.no_grad()
+def activations(
+    model: nn.Module, tap: Tap, data: Data
+) -> Iterator[Float[Tensor, "batch units positions"]]:
+    """Yield the activations of a group's units, batch by batch, in evaluation mode.
 
-    The hooks are removed when the context ends, whatever happens in it.
-
-    Example:
-        >>> import torch
-        >>> net = nn.Sequential(nn.Linear(2, 3), nn.ReLU())
-        >>> with tapped(net, ["1"]) as seen:
-        ...     _ = net(torch.ones(5, 2))
-        >>> seen["1"].shape, len(net[1]._forward_hooks)
-        (torch.Size([5, 3]), 0)
+    Args:
+        model: The model on which the units were found, or one of the same shape.
+        tap: Where they are seen.
+        data: The inputs.
     """
-    seen: dict[str, Tensor] = {}
+    with evaluating(model):
+        for inputs, _ in batches(data, model):
+            with plain_kernels(model), _Tapped(tap.operator) as seen:
+                model(inputs)
+            output = seen.output
+            chosen = output.index_select(tap.axis, tap.index.reshape(-1).to(output.device))
+            by_unit = chosen.movedim(tap.axis, 0).reshape(*tap.index.shape, len(inputs), -1)
+            yield by_unit.permute(2, 0, 1, 3).flatten(2)
 
-    def keeper(name: str) -> Any:
-        def keep(module: nn.Module, inputs: Any, output: Tensor) -> None:
-            seen[name] = output
 
-        return keep
+@final
+class _Tapped(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Keeps what the operator of a number returns."""
 
-    with ExitStack() as stack:
-        for name in names:
-            handle = model.get_submodule(name).register_forward_hook(keeper(name))
-            stack.callback(handle.remove)
-        yield seen
+    output: Tensor
+
+    def __init__(self, operator: int) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self._countdown = operator
+
+    def __torch_dispatch__(
+        self, operator: Any, types: Any, args: Any = (), kwargs: Any = None
+    ) -> Any:
+        result = operator(*args, **(kwargs or {}))
+        self._countdown -= 1
+        if self._countdown == 0:
+            first = result if isinstance(result, Tensor) else result[0]
+            # What works in place later must not change what was seen.
+            self.output = first.clone()
+        return result

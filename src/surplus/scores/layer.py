@@ -5,13 +5,12 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import final
 
-import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from surplus.base import InvalidArgument
-from surplus.passes import Data, Downstream, batches, tapped
-from surplus.units import Group, Units, evaluating
+from surplus.passes import Data, Downstream, activations
+from surplus.units import Group, Units
 
 
 @final
@@ -54,15 +53,19 @@ class Layer:
             )
         return self.data
 
-    @torch.no_grad()
     def activations(self) -> Iterator[Float[Tensor, "batch units positions"]]:
-        """Yield the units' outputs after their activation function, batch by batch, in evaluation mode."""
-        tap = self.group.activation
-        assert tap is not None
-        with evaluating(self.model), tapped(self.model, [tap]) as seen:
-            for inputs, _ in batches(self.examples(), self.model):
-                self.model(inputs)
-                yield seen[tap].reshape(len(inputs), self.group.size, -1)
+        """Yield the units' outputs after their activation function, batch by batch, in evaluation mode.
+
+        Raises:
+            InvalidArgument: there are no data, or the units' outputs never lie along one axis.
+        """
+        data = self.examples()
+        if self.group.tap is None:
+            raise InvalidArgument(
+                f"The outputs of `{self.name}`'s units never lie along one axis, so they cannot be looked at."
+                " Use a criterion of weights or of losses."
+            )
+        return activations(self.model, self.group.tap, data)
 
     @cached_property
     def downstream(self) -> Downstream:

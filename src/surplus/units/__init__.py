@@ -1,8 +1,16 @@
 """The units of a model: which slices of which tensors go together.
 
-What lives here: `find_units`, which runs a model once and follows every operator; `Units`, `Group`, `Slot`,
-`Constraint`, `Tap`, `Statistic`; what an operator does to units (folder `rules`); chains, and helpers for running and
-copying a model without changing it: `arguments`, `copied`, `evaluating`, `plain_kernels`, `tensors_of`.
+What lives here:
+- `find_units`, which runs a model once and follows every operator that really runs
+  (decisions/0009-tracing-by-dispatch.md);
+- what it returns: `Units`, made of one `Group` per layer; a group's units have a `Slot` in every tensor they sit in, a
+  `Tap` where their activations can be seen, and perhaps a `Constraint` on how many can go; `Statistic`, `Size` and
+  `Integer`, what else a removal changes;
+- what operators do to units, in the folder `rules`;
+- helpers to run and copy a model without changing it: `arguments`, `copied`, `evaluating`, `plain_kernels`,
+  `tensors_of`, and `every`, the index map of plain layers;
+- chains, `chain_of` and `is_chain`: networks whose module list says how they run.
+
 May import: `base`.
 To add an operator that units can be followed through: enter it in the table of its kind under `rules`.
 """

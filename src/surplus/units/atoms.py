@@ -68,7 +68,7 @@ class Atoms:
 
     def unite(self, some: Int[Tensor, "..."], others: Int[Tensor, "..."], reason: str) -> None:
         """Tie atoms pairwise, after broadcasting; what is paired with no unit is protected."""
-        some, others = torch.broadcast_tensors(some, others)
+        some, others = torch.broadcast_tensors(some, others)  # type: ignore[no-untyped-call]
         some, others = some.reshape(-1), others.reshape(-1)
         both = (some != NONE) & (others != NONE)
         if bool(both.all()):

@@ -18,8 +18,8 @@ def chain_of(model: nn.Module) -> list[tuple[str, nn.Module]]:
     """
     if not is_chain(model):
         raise InvalidArgument(
-            f"{type(model).__name__} is not a chain of layers: so far Surplus follows `nn.Sequential`,"
-            " nested ones too. Wrap the layers in `nn.Sequential` to use it here."
+            f"{type(model).__name__} is not a chain of layers, which this needs: an `nn.Sequential`,"
+            " nested ones too."
         )
     return list(_layers(cast(nn.Sequential, model), ""))
 

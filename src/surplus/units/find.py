@@ -21,7 +21,7 @@ def find_units(model: nn.Module, example: Any) -> Units:
 
     Args:
         model: Any module.
-        example: What it is called with: a tensor, a tuple of positional arguments, or a dictionary of keyword arguments.
+        example: What it is called with: a tensor, a tuple of arguments, or a dictionary of keyword arguments.
 
     Raises:
         InvalidArgument: the model does not run on the example.

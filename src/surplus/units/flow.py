@@ -67,6 +67,8 @@ class Flow:
         """All names of each tensor of the model, by the first."""
         self.num_axes: dict[str, int] = {}
         """How many axes each tensor of the model has."""
+        self.parameters: set[str] = set()
+        """Which tensors of the model are parameters."""
         self.singles: dict[str, int] = {}
         """Weights that compute a single unit, and at which operator they do."""
         self.embeddings: set[str] = set()
@@ -100,6 +102,8 @@ class Flow:
             first[id(tensor)] = name
             self.names[name] = (name,)
             self.num_axes[name] = tensor.dim()
+            if isinstance(tensor, nn.Parameter):
+                self.parameters.add(name)
             zero = isinstance(tensor, nn.Parameter)
             labels = tuple(
                 Label(self._new(name, axis, tensor), zero)
@@ -115,7 +119,10 @@ class Flow:
 
     def of(self, tensor: Any) -> Carried:
         """Return what is known of a tensor, or nothing of anything else."""
-        return self._carried.get(tensor, NOTHING) if isinstance(tensor, Tensor) else NOTHING
+        if not isinstance(tensor, Tensor):
+            return NOTHING
+        known: Carried = self._carried.get(tensor, NOTHING)  # type: ignore[no-untyped-call]
+        return known
 
     def set(self, tensor: Tensor, carried: Carried) -> None:
         """Record what a tensor carries."""
@@ -151,7 +158,9 @@ class Flow:
                 else:
                     left = self.freeze(label, [axis], f"the code says that there are {source}")
             labels.append(left)
-        self.set(tensor, replace(carried, labels=tuple(each for each in labels if each is not None)))
+        self.set(
+            tensor, replace(carried, labels=tuple(each for each in labels if each is not None))
+        )
 
     def _same_length(self, label: Label, axis: int, source: Dimension) -> Label | None:
         """Tie the positions of two axes of which the code says that they are equally long."""
@@ -162,7 +171,9 @@ class Flow:
                 return label
         if any(source.axis in other.axes for other in source.labels):
             return label
-        return self.freeze(label, [axis], "the code makes them as many as an axis of fixed length has positions")
+        return self.freeze(
+            label, [axis], "the code makes them as many as an axis of fixed length has positions"
+        )
 
     def note_sum(self, parts: Sequence[tuple[Integer, int]], tensor: Tensor, axis: int) -> None:
         """Note that the length of a new tensor's axis is a sum of integers of the user's."""
@@ -171,13 +182,17 @@ class Flow:
             shape = [1] * tensor.dim()
             shape[axis] = tensor.shape[axis]
             ids = self.atoms.add("", axis, tensor.shape[axis])
-            self.set(tensor, replace(carried, labels=(*carried.labels, Label(ids.view(shape), True))))
+            self.set(
+                tensor, replace(carried, labels=(*carried.labels, Label(ids.view(shape), True)))
+            )
         start = 0
         for integer, length in parts:
             self.note_bound(integer, tensor, axis, (start, start + length))
             start += length
 
-    def _note_constant(self, source: "Integer | Dimension | int", tensor: Tensor, axis: int) -> None:
+    def _note_constant(
+        self, source: "Integer | Dimension | int", tensor: Tensor, axis: int
+    ) -> None:
         """Let an axis of a constant carry what its length counts; what it meets is tied to that."""
         shape = [1] * tensor.dim()
         shape[axis] = tensor.shape[axis]

@@ -18,7 +18,7 @@ class _Member(NamedTuple):
     """One axis of one tensor in a group: the positions of each unit, and when they were first computed and read."""
 
     axis: Axis
-    index: Int[Tensor, "units width"]
+    positions: Int[Tensor, "units width"]
     computed: int
     read: int
 
@@ -39,7 +39,7 @@ class _Draft(NamedTuple):
 
 def groups_of(flow: Flow, resolved: Resolved) -> dict[str, Group]:
     """Return all groups in the order in which their units are first computed."""
-    drafts = [each for each in _drafts(flow.atoms, resolved) if _worth_naming(each)]
+    drafts = [each for each in _drafts(flow.atoms, resolved) if _worth_naming(flow, each)]
     named = [
         (draft.begun, _group(flow, resolved, draft, tap))
         for draft, tap in zip(drafts, _taps(flow, resolved, drafts), strict=True)
@@ -48,7 +48,10 @@ def groups_of(flow: Flow, resolved: Resolved) -> dict[str, Group]:
         slot = Slot(name, 0, every(1))
         reason = "there is only one of them"
         named.append(
-            (order, Group(name=_layer(name), kind="neuron", size=1, incoming=(slot,), protected=reason))
+            (
+                order,
+                Group(name=_layer(name), kind="neuron", size=1, incoming=(slot,), protected=reason),
+            )
         )
     named.sort(key=lambda each: each[0])
     shared = Counter(group.name for _, group in named)
@@ -111,9 +114,9 @@ def _members(
     for place, piece in pieces:
         axis = atoms.axes[place]
         sorted_ = piece[torch.argsort(rank[roots[piece]], stable=True)]
-        index = (sorted_ - axis.start).view(len(units), -1)
+        positions = (sorted_ - axis.start).view(len(units), -1)
         computed, read = (int(each[piece].min()) for each in orders)
-        members.append(_Member(axis, index, computed, read))
+        members.append(_Member(axis, positions, computed, read))
     return units, members
 
 
@@ -122,18 +125,22 @@ def _distinct(values: Tensor) -> Tensor:
     return torch.tensor(list(dict.fromkeys(values.tolist())), dtype=torch.int64)
 
 
-def _worth_naming(draft: _Draft) -> bool:
-    """Leave out axes that only read what cannot change, such as the first layer's inputs: nothing computes them."""
-    return draft.begun != NEVER or (draft.protected is None and bool(draft.members))
+def _worth_naming(flow: Flow, draft: _Draft) -> bool:
+    """Leave out axes that nothing computes and that could not go anyway, as the inputs that the first layer reads."""
+    if draft.begun != NEVER:
+        return True
+    return draft.protected is None and any(
+        member.axis.tensor in flow.parameters for member in draft.members
+    )
 
 
 def _group(flow: Flow, resolved: Resolved, draft: _Draft, tap: Tap | None) -> Group:
-    members = sorted(draft.members, key=lambda member: (member.computed, member.read, member.axis.start))
-    slots = {id(m): Slot(m.axis.tensor, m.axis.axis, m.index) for m in members}
-    incoming = tuple(slots[id(m)] for m in members if m.computed != NEVER)
-    outgoing = tuple(
-        slots[id(m)] for m in sorted(members, key=lambda m: m.read) if m.read != NEVER
+    members = sorted(
+        draft.members, key=lambda member: (member.computed, member.read, member.axis.start)
     )
+    slots = {id(m): Slot(m.axis.tensor, m.axis.axis, m.positions) for m in members}
+    incoming = tuple(slots[id(m)] for m in members if m.computed != NEVER)
+    outgoing = tuple(slots[id(m)] for m in sorted(members, key=lambda m: m.read) if m.read != NEVER)
     carried = tuple(
         slots[id(m)]
         for m in sorted(members, key=lambda m: m.axis.start)
@@ -168,7 +175,9 @@ def _constraints(draft: _Draft, resolved: Resolved) -> tuple[Constraint, ...]:
         blocks = [_distinct(resolved.roots[block]).tolist() for block in regularity.blocks]
         if blocks[0][0] in rank:
             units = torch.tensor([[rank[root] for root in block] for block in blocks])
-            found.setdefault(tuple(units.reshape(-1).tolist()), Constraint(units, regularity.reason))
+            found.setdefault(
+                tuple(units.reshape(-1).tolist()), Constraint(units, regularity.reason)
+            )
     return tuple(found.values())
 
 

@@ -16,6 +16,7 @@ SIZED = {
     "new_empty", "new_full", "rand", "randn",
 }  # fmt: skip
 """Functions that take the sizes of what they return."""
+SHAPE: Any = vars(torch._C.TensorBase)["shape"].__get__
 
 
 @final
@@ -106,24 +107,29 @@ class _Watch(TorchFunctionMode):
         kwargs = kwargs or {}
         name = getattr(function, "__name__", "")
         with _disable_current_modes():  # what the flow does with labels is no part of the run
-            for source, tensor, axis, bound in _bounds(name, args, kwargs):
-                self._flow.note_bound(source, tensor, axis, bound)
+            for integer, tensor, axis, bound in _bounds(name, args, kwargs):
+                self._flow.note_bound(integer, tensor, axis, bound)
         self._flow.divides_freely = _is_free(name, args, kwargs)
         try:
             result = function(*args, **kwargs)
         finally:
             self._flow.divides_freely = False
-        if function == torch.Tensor.shape.__get__ or name in ("size", "numel"):
+        if function == SHAPE or name in ("size", "numel"):
             return self._lengths(args, result)
         if name in SIZED and isinstance(result, Tensor):
             with _disable_current_modes():
                 for axis, size in _sizes(name, args, kwargs, result.dim()):
-                    source = size.source if isinstance(size, Noted) else size
-                    if isinstance(size, Noted) and len(size.parts) > 1:
-                        self._flow.note_sum(size.parts, result, axis)
-                    elif source is not None and source != -1:
-                        self._flow.note_size(source, result, axis)
+                    self._note(size, result, axis)
         return result
+
+    def _note(self, size: int, result: Tensor, axis: int) -> None:
+        if not isinstance(size, Noted):
+            if size != -1:
+                self._flow.note_size(size, result, axis)
+        elif len(size.parts) > 1:
+            self._flow.note_sum(size.parts, result, axis)
+        elif size.source is not None:
+            self._flow.note_size(size.source, result, axis)
 
     def _lengths(self, args: Sequence[Any], result: Any) -> Any:
         """Let lengths that the code reads from a tensor remember which axis they are of."""
@@ -160,10 +166,12 @@ def _bounds(
     if not args or not isinstance(args[0], Tensor):
         return
     source = args[0]
-    if name == "__getitem__":
+    if name in ("__getitem__", "__setitem__"):
         yield from _slices(source, args[1])
     elif name in ("layer_norm", "rms_norm"):
-        for place, size in enumerate(reversed(args[1] if len(args) > 1 else kwargs["normalized_shape"])):
+        for place, size in enumerate(
+            reversed(args[1] if len(args) > 1 else kwargs["normalized_shape"])
+        ):
             if isinstance(size, Noted) and isinstance(size.source, Integer):
                 yield size.source, source, source.dim() - 1 - place, (0, int(size))
     elif name in ("split", "split_with_sizes", "narrow"):
@@ -182,7 +190,7 @@ def _bounds(
 
 def _is_free(name: str, args: Sequence[Any], kwargs: dict[str, Any]) -> bool:
     """Say whether every place at which an axis is divided is an integer of the user's, which can follow."""
-    if name == "__getitem__":
+    if name in ("__getitem__", "__setitem__"):
         keys = args[1] if isinstance(args[1], tuple) else (args[1],)
         bounds = [b for each in keys if isinstance(each, slice) for b in (each.start, each.stop)]
         given: Sequence[Any] = [bound for bound in bounds if bound is not None]

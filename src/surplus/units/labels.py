@@ -111,8 +111,16 @@ def merged(labels: Iterable[Label], atoms: Atoms, reason: str, product: bool) ->
         new, apart = label, []
         for other in result:
             if overlap(new, other):
+                shared, whole = sorted((new, other), key=lambda each: len(each.axes))
+                if set(shared.axes) < set(whole.axes) and whole.axes[0] not in shared.axes:
+                    # One value for many units, as the positions of all heads: whole units go, and it stays.
+                    atoms.protect(shared.ids, f"several units share them: {reason}")
+                    left = frozen(whole, shared.axes, atoms, reason)
+                    assert left is not None
+                    new = left
+                    continue
                 atoms.unite(new.ids, other.ids, reason)
-                some, others = torch.broadcast_tensors(new.ids, other.ids)
+                some, others = torch.broadcast_tensors(new.ids, other.ids)  # type: ignore[no-untyped-call]
                 zero = (new.zero or other.zero) if product else (new.zero and other.zero)
                 new = Label(torch.where(others == NONE, some, others), zero)
             else:

@@ -1,6 +1,5 @@
 """The tracer: runs a model and follows, through every operator that really runs, which unit each element belongs to."""
 
-import copy
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from typing import Any, final
@@ -15,7 +14,7 @@ from torch.utils.weak import TensorWeakRef
 from surplus.base import InvalidArgument
 from surplus.units.atoms import NONE
 from surplus.units.chain import evaluating
-from surplus.units.flow import Flow, View
+from surplus.units.flow import Flow, Integer, View
 from surplus.units.integers import noted_integers
 from surplus.units.labels import Carried, Label, compressed
 from surplus.units.rules import rule_for
@@ -29,7 +28,7 @@ def trace(model: nn.Module, example: Any) -> Flow:
     """
     flow = Flow(model)
     positional, named = arguments(example)
-    with torch.no_grad(), evaluating(model), plain_kernels(), _watched(model, flow):
+    with torch.no_grad(), evaluating(model), plain_kernels(model), _watched(model, flow):
         try:
             with _Tracer(flow), noted_integers(model, flow):
                 outputs = model(*positional, **named)
@@ -46,11 +45,29 @@ def trace(model: nn.Module, example: Any) -> Flow:
     return flow
 
 
+def _note_bare_normalisation(flow: Flow, name: str, module: nn.Module, source: Tensor) -> None:
+    """Note the sizes of a normalisation that has no tensors of its own from which they would follow."""
+    if any(True for _ in (*module.parameters(recurse=False), *module.buffers(recurse=False))):
+        return
+    everything = (0, source.shape[1]) if source.dim() > 1 else (0, 0)
+    if isinstance(module, nn.modules.batchnorm._NormBase):
+        flow.note_bound(Integer(name, "num_features", None), source, 1, everything)
+    elif isinstance(module, nn.GroupNorm):
+        flow.note_bound(Integer(name, "num_channels", None), source, 1, everything)
+    elif isinstance(module, nn.LayerNorm | nn.RMSNorm):
+        first = source.dim() - len(module.normalized_shape)
+        for place, size in enumerate(module.normalized_shape):
+            integer = Integer(name, "normalized_shape", place)
+            flow.note_bound(integer, source, first + place, (0, size))
+
+
 def _tie_attention(model: nn.Module, flow: Flow) -> None:
     """Tie the heads of torch's own attention to its features: its code wants their widths to be equal."""
     for module in model.modules():
         if isinstance(module, nn.MultiheadAttention):
-            query = module.in_proj_weight if module.in_proj_weight is not None else module.q_proj_weight
+            query = (
+                module.in_proj_weight if module.in_proj_weight is not None else module.q_proj_weight
+            )
             rows, columns = (label.ids.reshape(-1) for label in flow.of(query).labels)
             why = flow.because("nn.MultiheadAttention makes heads and features equally wide")
             flow.atoms.unite(rows[: len(columns)], columns, why)
@@ -74,11 +91,12 @@ def described(example: Any) -> str:
 
 
 @contextmanager
-def plain_kernels() -> Iterator[None]:
+def plain_kernels(model: nn.Module) -> Iterator[None]:
     """Let attention and recurrent layers run as the plain operators that they are made of."""
     fast = torch.backends.mha.get_fastpath_enabled()
     onednn = torch._C._get_mkldnn_enabled()
-    torch._C._set_mkldnn_enabled(False)
+    if any(isinstance(module, nn.RNNBase) for module in model.modules()):
+        torch._C._set_mkldnn_enabled(False)
     torch.backends.mha.set_fastpath_enabled(False)
     try:
         with sdpa_kernel(SDPBackend.MATH):
@@ -97,6 +115,8 @@ def _watched(model: nn.Module, flow: Flow) -> Iterator[None]:
         def hook(module: nn.Module, inputs: Any) -> None:
             running.append(name)
             flow.module = name
+            if inputs and isinstance(inputs[0], Tensor):
+                _note_bare_normalisation(flow, name, module, inputs[0])
 
         return hook
 
@@ -112,11 +132,11 @@ def _watched(model: nn.Module, flow: Flow) -> Iterator[None]:
 
 
 @final
-class _Tracer(TorchDispatchMode):
+class _Tracer(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Runs each operator, then its rule on the labels."""
 
     def __init__(self, flow: Flow) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self._flow = flow
         self._owners: dict[int, TensorWeakRef] = {}
 
@@ -154,12 +174,27 @@ class _Tracer(TorchDispatchMode):
         return tensor
 
 
+def _covers(carried: Carried, part: Tensor, owner: Tensor) -> bool:
+    """Say whether a part has all units of the whole, so that the rest of the whole can only be constant."""
+    return part.dim() == owner.dim() and all(
+        part.shape[axis] == owner.shape[axis] for label in carried.labels for axis in label.axes
+    )
+
+
 def _written(flow: Flow, owner: Tensor, part: Tensor, carried: Carried) -> Carried:
     """Return what a tensor carries after a part of its memory was overwritten."""
     before = flow.of(owner)
+    if carried.labels and not (before.labels or before.wild):
+        flow.protect(carried, "they are written into a tensor of fixed size")
+        return before
     if not carried.labels:
         return before if before.wild and carried.wild else Carried(before.labels)
-    if owner.storage_offset() or owner.numel() * owner.element_size() < owner.untyped_storage().nbytes():
+    if before.wild and _covers(carried, part, owner):
+        return Carried((Label(carried.labels[0].ids, zero=False),))
+    if (
+        owner.storage_offset()
+        or owner.numel() * owner.element_size() < owner.untyped_storage().nbytes()
+    ):
         return before  # only a part of the memory itself: the rest of it carries labels of its own
     shadow = torch.full_like(owner, NONE, dtype=torch.int64)
     part_of = before.labels[:1]
@@ -169,7 +204,7 @@ def _written(flow: Flow, owner: Tensor, part: Tensor, carried: Carried) -> Carri
     window = shadow.as_strided(part.shape, part.stride(), offset)
     written = carried.labels[0].ids.expand(part.shape)
     if part_of:  # what stood there and what is written are equally many
-        apart = window != written
+        apart = (window != written) & (window != NONE) & (written != NONE)
         flow.atoms.unite(window[apart], written[apart], flow.because("they are written over"))
     window.copy_(written)
     return Carried((Label(compressed(shadow), zero=False), *before.labels[1:]))

@@ -23,7 +23,7 @@ class Units:
     model: nn.Module
     """The model on which the units were found."""
     example: Any
-    """The inputs on which the model was run: a tensor, a tuple of positional arguments, or a dictionary of keyword ones."""
+    """The inputs on which the model was run: a tensor, a tuple of arguments, or a dictionary of keyword arguments."""
     groups: dict[str, Group]
     statistics: tuple[Statistic, ...] = ()
     """The operators of that run that compute statistics over units, as normalisations do."""

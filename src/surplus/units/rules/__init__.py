@@ -48,11 +48,17 @@ def rule_for(operator: Any) -> Rule:
     rule = RULES.get(name) or RULES.get(name.removesuffix("_"))
     if rule is not None:
         return rule
-    if torch.Tag.pointwise in operator.tags:
+    twin = getattr(torch.ops.aten, name.removesuffix("_"), None)
+    tags = [*operator.tags, *(tag for each in _overloads(twin) for tag in each.tags)]
+    if torch.Tag.pointwise in tags:
         return elementwise.elementwise
     if operator.is_view:
         return moving.move
     return unknown
+
+
+def _overloads(packet: Any) -> list[Any]:
+    return [] if packet is None else [getattr(packet, name) for name in packet.overloads()]
 
 
 def unknown(

@@ -25,10 +25,11 @@ def convolve(
     received = _along(flow, flow.of(source), 1, maps, "they are positions of a map")
     if known.weight:
         reading, computing = (first, second) if transposed else (second, first)
-        for ids, role in ((reading, "outgoing"), (computing, "incoming")):
-            if ids is not None:
-                flow.atoms.mark(ids, role, flow.order)
-        if computing is None:
+        if reading is not None:
+            flow.atoms.mark(reading, "outgoing", flow.order)
+        if computing is not None:
+            flow.atoms.mark(computing, "incoming", flow.order)
+        else:
             flow.single(known)
     connect = _transposed if transposed else _grouped
     emitted = (
@@ -38,7 +39,10 @@ def convolve(
     )
     labels = _with_bias(flow, emitted, bias, source.dim())
     zero = all(label.zero for label in (*known.labels, *flow.of(bias).labels))
-    return [Carried(tuple(Label(label.ids, zero) for label in labels)), *(Carried() for _ in outputs[1:])]
+    return [
+        Carried(tuple(Label(label.ids, zero) for label in labels)),
+        *(Carried() for _ in outputs[1:]),
+    ]
 
 
 def _along(flow: Flow, carried: Carried, axis: int, others: Sequence[int], why: str) -> Ids | None:
@@ -51,7 +55,9 @@ def _along(flow: Flow, carried: Carried, axis: int, others: Sequence[int], why: 
     return found
 
 
-def _plain(flow: Flow, received: Ids | None, reading: Ids | None, computing: Ids | None) -> Ids | None:
+def _plain(
+    flow: Flow, received: Ids | None, reading: Ids | None, computing: Ids | None
+) -> Ids | None:
     if received is not None and reading is not None:
         flow.atoms.unite(received, reading, flow.because(FIXED))
     else:

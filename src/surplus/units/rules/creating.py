@@ -27,5 +27,16 @@ CONSTANT = (
     "zeros", "ones", "full", "empty", "empty_like", "zeros_like", "ones_like", "full_like", "new_zeros", "new_ones",
     "new_full", "new_empty", "new_empty_strided", "empty_strided", "fill", "fill_", "zero_", "zero", "scalar_tensor",
 )  # fmt: skip
-FIXED = ("arange", "linspace", "eye", "rand", "randn", "randint", "randperm", "rand_like", "randn_like", "lift_fresh")
+FIXED = (
+    "arange",
+    "linspace",
+    "eye",
+    "rand",
+    "randn",
+    "randint",
+    "randperm",
+    "rand_like",
+    "randn_like",
+    "lift_fresh",
+)
 RULES = {name: constant for name in CONSTANT} | {name: fixed for name in FIXED}

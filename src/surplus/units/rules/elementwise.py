@@ -7,7 +7,7 @@ from torch import Tensor
 from torch.utils._pytree import tree_leaves
 
 from surplus.units.flow import Flow
-from surplus.units.labels import Carried, Label, aligned, merged
+from surplus.units.labels import Carried, Label, aligned, merged, viewed
 
 PRODUCTS = {"mul", "mul_"}
 QUOTIENTS = {"div", "div_"}
@@ -44,10 +44,14 @@ def combined(
         for label in carried.labels
     ]
     product = name in PRODUCTS | QUOTIENTS
-    result = merged(labels, flow.atoms, flow.because("they are combined with a tensor of fixed size"), product)
+    result = merged(
+        labels, flow.atoms, flow.because("they are combined with a tensor of fixed size"), product
+    )
     result = _beside_fixed(flow, result, operands, known, len(shape))
     if not product:
-        result = tuple(Label(each.ids, each.zero and _all_zero(each, known, len(shape))) for each in result)
+        result = tuple(
+            Label(each.ids, each.zero and _all_zero(each, known, len(shape))) for each in result
+        )
     return Carried(
         result,
         weight=bool(known) and all(carried.weight for carried in known),
@@ -58,24 +62,33 @@ def combined(
 def _with_zero(label: Label, name: str, place: int, args: Sequence[Any]) -> Label:
     """Say whether an operand's zeros make zeros in the result, as far as this operand goes."""
     if name in PRODUCTS | SUMS:
-        scalar = name in SUMS - {"where"} and any(isinstance(each, int | float) and each for each in args[:2])
+        scalar = name in SUMS - {"where"} and any(
+            isinstance(each, int | float) and each for each in args[:2]
+        )
         return Label(label.ids, label.zero and not scalar)
     if name in QUOTIENTS:
         return Label(label.ids, label.zero and place == 0)
     power = name in ("pow", "pow_") and isinstance(args[1], int | float) and args[1] > 0
     bounds = name in ("hardtanh", "hardtanh_")
-    return Label(label.ids, label.zero and (name.removesuffix("_") in KEEPING_ZERO or power or bounds))
+    return Label(
+        label.ids, label.zero and (name.removesuffix("_") in KEEPING_ZERO or power or bounds)
+    )
 
 
 def _all_zero(label: Label, known: Sequence[Carried], dim: int) -> bool:
     """Say whether every operand is zero where a removed unit is: a sum is zero only then."""
     return all(
-        any(set(aligned(each, dim).axes) & set(label.axes) and each.zero for each in carried.labels) for carried in known
+        any(set(aligned(each, dim).axes) & set(label.axes) and each.zero for each in carried.labels)
+        for carried in known
     )
 
 
 def _beside_fixed(
-    flow: Flow, labels: tuple[Label, ...], operands: Sequence[Tensor], known: Sequence[Carried], dim: int
+    flow: Flow,
+    labels: tuple[Label, ...],
+    operands: Sequence[Tensor],
+    known: Sequence[Carried],
+    dim: int,
 ) -> tuple[Label, ...]:
     """Freeze every axis along which an operand has a length of its own and no unit."""
     for operand, carried in zip(operands, known, strict=True):
@@ -85,9 +98,29 @@ def _beside_fixed(
         covered = {axis for label in carried.labels for axis in aligned(label, dim).axes}
         axes = [first + axis for axis, size in enumerate(operand.shape) if size > 1]
         fixed = [axis for axis in axes if axis not in covered]
-        frozen = (flow.freeze(each, fixed, "they are combined with a tensor of fixed size") for each in labels)
+        frozen = (
+            flow.freeze(each, fixed, "they are combined with a tensor of fixed size")
+            for each in labels
+        )
         labels = tuple(each for each in frozen if each is not None)
     return labels
+
+
+def gated(
+    flow: Flow, operator: Any, args: Sequence[Any], kwargs: dict[str, Any], outputs: list[Tensor]
+) -> list[Carried]:
+    """Multiply one half of an axis by the sigmoid of the other (GLU)."""
+    source = args[0]
+    axis = (args[1] if len(args) > 1 else kwargs.get("dim", -1)) % source.dim()
+    labels: list[Label] = []
+    for label in flow.of(source).labels:
+        halves = viewed(label, source.shape, lambda ids: ids.chunk(2, axis))
+        if axis in label.axes:
+            pieces = tuple(ids.reshape(-1) for ids in label.ids.chunk(2, axis))
+            flow.atoms.even(pieces, flow.because("they are taken apart in two halves"))
+        labels += [Label(half.ids, label.zero) for half in halves if half is not None]
+    why = flow.because("they are combined with a tensor of fixed size")
+    return [Carried(merged(labels, flow.atoms, why, product=True))]
 
 
 def copied(
@@ -99,5 +132,15 @@ def copied(
     return [Carried(labels, carried.weight, carried.wild)]
 
 
-RULES = {name: elementwise for name in ("_to_copy", "_prelu_kernel", "native_dropout", "dropout", "bernoulli")}
-RULES["copy_"] = copied
+# Those that torch does not mark as element-wise.
+UNMARKED = (
+    "_to_copy",
+    "native_dropout",
+    "dropout",
+    "bernoulli",
+    "hardsigmoid",
+    "softplus",
+    "log_sigmoid_forward",
+)
+RULES = dict.fromkeys((*KEEPING_ZERO, *UNMARKED), elementwise)
+RULES |= {"copy_": copied, "glu": gated}

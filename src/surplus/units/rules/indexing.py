@@ -57,7 +57,9 @@ def gather(
     """Pick along one axis, apart for each position of the others, which must then stay as they are."""
     source, _, numbers = args[:3]
     carried = flow.of(source)
-    axes = [axis for axis in range(source.dim()) if numbers.shape[axis] > 1 or source.shape[axis] > 1]
+    axes = [
+        axis for axis in range(source.dim()) if numbers.shape[axis] > 1 or source.shape[axis] > 1
+    ]
     for label in carried.labels:
         flow.freeze(label, axes, CHOSEN)
     return [Carried() for _ in outputs]

@@ -15,7 +15,9 @@ def cat(
     flow: Flow, operator: Any, args: Sequence[Any], kwargs: dict[str, Any], outputs: list[Tensor]
 ) -> list[Carried]:
     """Lay the labels side by side along the axis; across the pieces, unite those along every other axis."""
-    pieces = [each for each in args[0] if each.shape != (0,)]  # an empty list is what old code begins with
+    pieces = [
+        each for each in args[0] if each.shape != (0,)
+    ]  # an empty list is what old code begins with
     axis = (args[1] if len(args) > 1 else kwargs.get("dim", 0)) % outputs[0].dim()
     return [_joined(flow, pieces, [flow.of(each).labels for each in pieces], axis)]
 
@@ -26,7 +28,8 @@ def stack(
     """Give each piece a new axis, and lay them side by side along it."""
     axis = (args[1] if len(args) > 1 else kwargs.get("dim", 0)) % outputs[0].dim()
     labels = [
-        tuple(Label(label.ids.unsqueeze(axis), label.zero) for label in flow.of(each).labels) for each in args[0]
+        tuple(Label(label.ids.unsqueeze(axis), label.zero) for label in flow.of(each).labels)
+        for each in args[0]
     ]
     return [_joined(flow, [each.unsqueeze(axis) for each in args[0]], labels, axis)]
 
@@ -36,13 +39,22 @@ def _joined(
 ) -> Carried:
     known = [flow.of(each) for each in pieces]
     across = [label for each in labels for label in each if axis not in label.axes]
-    united = list(merged(across, flow.atoms, flow.because("they are joined with a tensor of fixed size"), False))
+    united = list(
+        merged(
+            across, flow.atoms, flow.because("they are joined with a tensor of fixed size"), False
+        )
+    )
     for each, own, carried in zip(pieces, labels, known, strict=True):
         if carried.wild:
             continue
         covered = {a for label in own for a in label.axes}
-        fixed = [a for a, size in enumerate(each.shape) if size > 1 and a != axis and a not in covered]
-        kept = (flow.freeze(label, fixed, "they are joined with a tensor of fixed size") for label in united)
+        fixed = [
+            a for a, size in enumerate(each.shape) if size > 1 and a != axis and a not in covered
+        ]
+        kept = (
+            flow.freeze(label, fixed, "they are joined with a tensor of fixed size")
+            for label in united
+        )
         united = [label for label in kept if label is not None]
     along = _along(pieces, labels, axis)
     weight = all(carried.weight for carried in known)

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from functools import partial
+from itertools import pairwise
 from typing import Any
 
 from torch import Tensor
@@ -10,9 +11,26 @@ from surplus.units.atoms import Box
 from surplus.units.flow import Flow
 from surplus.units.labels import Carried, Label, viewed
 
-FOLDING = {"view", "_unsafe_view", "reshape", "pixel_shuffle", "pixel_unshuffle", "unfold", "channel_shuffle"}
+FOLDING = {
+    "view",
+    "_unsafe_view",
+    "reshape",
+    "pixel_shuffle",
+    "pixel_unshuffle",
+    "unfold",
+    "channel_shuffle",
+}
 FOLDS = {"aten::view", "aten::_unsafe_view", "aten::reshape", "aten::_reshape_alias"}
-DIVIDING = {"split", "split_with_sizes", "unsafe_split", "unsafe_split_with_sizes", "slice", "select", "unbind", "chunk"}
+DIVIDING = {
+    "split",
+    "split_with_sizes",
+    "unsafe_split",
+    "unsafe_split_with_sizes",
+    "slice",
+    "select",
+    "unbind",
+    "chunk",
+}
 
 
 def move(
@@ -31,13 +49,17 @@ def move(
             if each is None:
                 continue
             if name in FOLDING and len(each.axes) > 1:
-                flow.atoms.boxes.append(Box(each.ids, flow.because("an axis is folded into several")))
+                flow.atoms.boxes.append(
+                    Box(each.ids, flow.because("an axis is folded into several"))
+                )
             results[place].append(each)
     return [Carried(tuple(labels), carried.weight, carried.wild) for labels in results]
 
 
 def _run(operator: Any, rest: Sequence[Any], kwargs: dict[str, Any], ids: Tensor) -> Any:
-    if operator._schema.name in FOLDS:  # a view of the values' layout need not be one of the labels' layout
+    if (
+        operator._schema.name in FOLDS
+    ):  # a view of the values' layout need not be one of the labels' layout
         return ids.reshape(rest[0])
     return operator(ids, *rest, **kwargs)
 
@@ -65,7 +87,7 @@ def _divided(flow: Flow, label: Label, source: Tensor, rest: Sequence[Any], name
         return
     ids = label.ids.movedim(axis, 0)
     bounds = [0, *cuts, source.shape[axis]]
-    pieces = [ids[a:b].reshape(-1) for a, b in zip(bounds, bounds[1:], strict=False) if b > a]
+    pieces = [ids[a:b].reshape(-1) for a, b in pairwise(bounds) if b > a]
     if len(pieces) > 1:
         flow.atoms.even(tuple(pieces), flow.because("they are taken apart at a fixed place"))
 
@@ -73,16 +95,16 @@ def _divided(flow: Flow, label: Label, source: Tensor, rest: Sequence[Any], name
 def _cuts(source: Tensor, rest: Sequence[Any], name: str) -> tuple[int, list[int]]:
     """Return the axis that is taken apart and the positions at which it is."""
     if name in ("select", "unbind"):
-        axis = (rest[0] if rest else 0) % source.dim()
+        axis = int(rest[0] if rest else 0) % source.dim()
         return axis, list(range(1, source.shape[axis]))
     if name == "slice":
-        axis, start, end, step = (*rest, *(0, None, None, 1)[len(rest) :])
-        axis %= source.dim()
+        given, begin, stop, step = (list(rest) + [0, None, None, 1][len(rest) :])[:4]
+        axis = int(given) % source.dim()
         size = source.shape[axis]
-        start, end, _ = slice(start, end).indices(size)
+        start, end, _ = slice(begin, stop).indices(size)
         cuts = list(range(1, size)) if step != 1 else [start, end]
         return axis, [each for each in cuts if 0 < each < size]
-    axis = (rest[1] if len(rest) > 1 else 0) % source.dim()
+    axis = int(rest[1] if len(rest) > 1 else 0) % source.dim()
     size = source.shape[axis]
     if isinstance(rest[0], int):
         return axis, list(range(rest[0], size, rest[0]))
@@ -94,9 +116,9 @@ def _cuts(source: Tensor, rest: Sequence[Any], name: str) -> tuple[int, list[int
 
 
 MOVING = (
-    "view", "_unsafe_view", "_reshape_alias", "permute", "transpose", "t", "expand", "squeeze", "unsqueeze", "select",
-    "slice", "split", "split_with_sizes", "unsafe_split", "unsafe_split_with_sizes", "chunk", "unbind", "alias", "detach",
-    "flip", "roll", "repeat", "pixel_shuffle", "pixel_unshuffle", "channel_shuffle", "unfold", "diagonal", "tril", "triu",
-    "rot90", "narrow", "movedim", "clone", "lift", "repeat_interleave", "contiguous", "reshape", "numpy_T",
+    "view", "_unsafe_view", "_reshape_alias", "reshape", "permute", "transpose", "t", "movedim", "expand", "squeeze",
+    "unsqueeze", "select", "slice", "narrow", "split", "split_with_sizes", "unsafe_split", "unsafe_split_with_sizes",
+    "chunk", "unbind", "alias", "detach", "clone", "contiguous", "lift", "flip", "roll", "rot90", "repeat",
+    "repeat_interleave", "pixel_shuffle", "pixel_unshuffle", "channel_shuffle", "unfold", "diagonal", "tril", "triu",
 )  # fmt: skip
 RULES = dict.fromkeys(MOVING, move) | {"as_strided": restride}

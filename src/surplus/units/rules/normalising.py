@@ -19,9 +19,14 @@ def batch_norm(
     own = [each for each in args[1:5] if isinstance(each, Tensor)]
     carried = flow.of(source)
     maps = list(range(2, source.dim()))
-    labels = _tied(flow, source, [flow.freeze(label, maps, FIXED) for label in carried.labels], own, 1)
+    labels = _tied(
+        flow, source, [flow.freeze(label, maps, FIXED) for label in carried.labels], own, 1
+    )
     zero = isinstance(args[1], Tensor) and isinstance(args[2], Tensor)
-    return [Carried(tuple(Label(label.ids, zero) for label in labels)), *(Carried() for _ in outputs[1:])]
+    return [
+        Carried(tuple(Label(label.ids, zero) for label in labels)),
+        *(Carried() for _ in outputs[1:]),
+    ]
 
 
 def layer_norm(
@@ -72,6 +77,21 @@ def group_norm(
     return [Carried(result), *(Carried() for _ in outputs[1:])]
 
 
+def weight_norm(
+    flow: Flow, operator: Any, args: Sequence[Any], kwargs: dict[str, Any], outputs: list[Tensor]
+) -> list[Carried]:
+    """Scale the rows of a weight to given lengths: a removed row has none, so a masked network would not be defined."""
+    labels = [label for each in args[:2] for label in flow.of(each).labels]
+    united = merged(labels, flow.atoms, flow.because(FIXED), product=True)
+    rows = [label for label in flow.of(args[1]).labels if label.axes]
+    flow.protect(
+        Carried(tuple(rows)),
+        "a weight normalisation divides by their length; take it off first with"
+        " torch.nn.utils.parametrize.remove_parametrizations",
+    )
+    return [Carried(united, weight=flow.of(args[0]).weight), *(Carried() for _ in outputs[1:])]
+
+
 def _tied(
     flow: Flow, source: Tensor, kept: Sequence[Label | None], own: Sequence[Tensor], axis: int
 ) -> tuple[Label, ...]:
@@ -92,6 +112,7 @@ def _tied(
 BATCH = ("native_batch_norm", "_native_batch_norm_legit", "_native_batch_norm_legit_no_training", "cudnn_batch_norm",
          "_batch_norm_no_update", "_batch_norm_with_update", "batch_norm", "miopen_batch_norm")  # fmt: skip
 RULES = dict.fromkeys(BATCH, batch_norm) | {
+    "_weight_norm_interface": weight_norm,
     "native_layer_norm": layer_norm,
     "native_group_norm": group_norm,
 }

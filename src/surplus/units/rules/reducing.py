@@ -23,7 +23,8 @@ def _reduced(flow: Flow, source: Tensor, axes: list[int], output: Tensor, how: s
         left: Label | None = label
         along = [axis for axis in axes if axis in label.axes]
         if along and set(label.axes) == set(along):
-            left = _ended(flow, label, how)
+            _end(flow, label, how)
+            left = None
         elif along:
             left = flow.freeze(label, along, "they are reduced")
         if left is None:
@@ -36,14 +37,19 @@ def _reduced(flow: Flow, source: Tensor, axes: list[int], output: Tensor, how: s
     return Carried(tuple(labels), carried.weight, carried.wild)
 
 
-def _ended(flow: Flow, label: Label, how: str) -> None:
+def _end(flow: Flow, label: Label, how: str) -> None:
     """End a label whose only axis is reduced: exact for a sum of zeros, another statistic for a mean."""
     if how == "sum" and label.zero:
         return
     if how == "mean":
         flow.couple(label, "mean")
         return
-    flow.atoms.protect(label.ids, flow.because(f"their {'sum' if how == 'sum' else 'values'} are compared or added up without weights"))
+    flow.atoms.protect(
+        label.ids,
+        flow.because(
+            f"their {'sum' if how == 'sum' else 'values'} are compared or added up without weights"
+        ),
+    )
 
 
 def total(

@@ -6,7 +6,7 @@ from typing import Any
 from torch import Tensor
 
 from surplus.units.flow import Flow
-from surplus.units.labels import Carried, Label, viewed
+from surplus.units.labels import Carried, viewed
 
 
 def resample(
@@ -17,7 +17,10 @@ def resample(
     num_spatial = _spatial(operator._schema.name)
     maps = list(range(source.dim() - num_spatial, source.dim()))
     carried = flow.of(source)
-    kept = (flow.freeze(label, maps, "they are positions that are pooled or resampled") for label in carried.labels)
+    kept = (
+        flow.freeze(label, maps, "they are positions that are pooled or resampled")
+        for label in carried.labels
+    )
     labels = tuple(label for label in kept if label is not None)
     return [Carried(labels, carried.weight, carried.wild) for _ in outputs]
 
@@ -42,7 +45,9 @@ def _spatial(name: str) -> int:
     return digits[0] if digits else 2
 
 
-POOLS = [f"{kind}_pool{d}d" for kind in ("max", "avg", "adaptive_max", "adaptive_avg") for d in (1, 2, 3)]
+POOLS = [
+    f"{kind}_pool{d}d" for kind in ("max", "avg", "adaptive_max", "adaptive_avg") for d in (1, 2, 3)
+]
 NAMES = (
     *POOLS,
     *(f"_{each}" for each in POOLS),
