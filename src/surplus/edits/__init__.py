@@ -1,7 +1,8 @@
 """Structural edits: models that are really smaller, the record that replays them, and files that hold both.
 
 What lives here:
-- `cut`, which raises `NotEqual` where the result is not what `masked` computes; `example_for` a model;
+- `cut` and its in-place twin `cut_`, which raise `NotEqual` where the result is not what `masked` computes;
+  `example_for`, the example on a model's device;
 - `Edits`, the record of what was done: a tuple of `Cut`, each made of `Kept` units, the `Slice` of every tensor and the
   `Count` of every integer that changed; `replay_` repeats it on a fresh model, `sliced` and `sliced_mask` on what is
   named like its tensors;
@@ -14,6 +15,7 @@ To add an edit: one file with its verb, a record in `Edits`, and its replay in `
 
 from surplus.edits.cutting import cut
 from surplus.edits.edits import Count, Cut, Edits, Kept, Slice
+from surplus.edits.in_place import cut_
 from surplus.edits.resize import replay_, sliced, sliced_mask
 from surplus.edits.saving import Origin, load, load_with_edits, save
 from surplus.edits.tensors import from_raw, to_raw
@@ -28,6 +30,7 @@ __all__ = [
     "Origin",
     "Slice",
     "cut",
+    "cut_",
     "example_for",
     "from_raw",
     "load",

@@ -13,7 +13,7 @@ from surplus.edits.intervals import pack
 from surplus.edits.resize import apply_, check
 from surplus.edits.verifying import difference
 from surplus.masks import Mask
-from surplus.units import Group, Units, copied, tensors_of
+from surplus.units import Group, Units, copied
 
 
 def cut(model: nn.Module, mask: Mask, verify: bool = True) -> tuple[nn.Module, Edits]:
@@ -86,7 +86,6 @@ def _check_blocks(group: Group, kept: Bool[Tensor, " units"]) -> None:
 
 def _slices(mask: Mask, units: Units) -> tuple[Slice, ...]:
     """Return what is kept of every tensor along every axis; several groups may take from the same."""
-    tensors = tensors_of(units.model)
     removed: dict[tuple[str, int], list[Tensor]] = {}
     for name in mask.kept:
         gone = mask.removed_index(name)
@@ -94,7 +93,7 @@ def _slices(mask: Mask, units: Units) -> tuple[Slice, ...]:
             removed.setdefault((slot.tensor, slot.axis), []).append(slot.positions(gone))
     slices = []
     for (tensor, axis), positions in removed.items():
-        size = tensors[tensor].shape[axis]
+        size = units.shapes[tensor][axis]
         kept = torch.ones(size, dtype=torch.bool)
         kept[torch.cat(positions)] = False
         slices.append(

@@ -63,7 +63,7 @@ def check(model: nn.Module, slices: tuple[Slice, ...]) -> None:
 
 
 def apply_(model: nn.Module, step: Cut) -> None:
-    """In place: make one cut on a model that it fits."""
+    """In place: make one cut on a model that it fits; every parameter stays the object that it was."""
     slice_(model, step.slices)
     for each in step.integers:
         module = model.get_submodule(each.module)
@@ -74,28 +74,58 @@ def apply_(model: nn.Module, step: Cut) -> None:
         setattr(module, each.name, value)
 
 
-@torch.no_grad()
 def slice_(model: nn.Module, slices: tuple[Slice, ...]) -> None:
-    """In place: keep only the given positions of tensors, under all their names, and correct the modules' sizes."""
+    """In place: keep only the given positions of tensors, and correct the sizes that modules hold."""
     tensors = tensors_of(model)
-    names: dict[int, list[str]] = {}
-    for name, tensor in tensors.items():
-        names.setdefault(id(tensor), []).append(name)
-    smaller: dict[str, Tensor] = {}
-    for each in slices:
-        tensor = smaller.get(each.tensor, tensors[each.tensor])
-        index = torch.tensor(unpack(each.kept), dtype=torch.int64, device=tensor.device)
-        smaller[each.tensor] = tensor.index_select(each.axis, index)
-    touched: dict[str, nn.Module] = {}
-    for name, values in smaller.items():
-        old = tensors[name]
-        new: Tensor = values
-        if isinstance(old, nn.Parameter):
-            new = nn.Parameter(values, requires_grad=old.requires_grad)
-        for alias in names[id(old)]:
-            path, _, leaf = alias.rpartition(".")
-            touched[path] = model.get_submodule(path)
-            setattr(touched[path], leaf, new)
-    transformers = [module for module in model.modules() if isinstance(module, nn.Transformer)]
-    for module in (*touched.values(), *transformers):
+    touched: dict[int, nn.Module] = {}
+    changed = {id(tensors[name]) for name in {each.tensor for each in slices}}
+    for name in dict.fromkeys(each.tensor for each in slices):
+        swap_(tensors[name], narrowed(tensors[name].data, name, slices))
+    for module in model.modules():
+        own = (*module.parameters(recurse=False), *module.buffers(recurse=False))
+        if isinstance(module, nn.Transformer) or any(id(tensor) in changed for tensor in own):
+            touched[id(module)] = module
+    for module in touched.values():
         correct_sizes(module)
+
+
+def narrowed(tensor: Tensor, name: str, slices: tuple[Slice, ...]) -> Tensor:
+    """Return the kept positions of a tensor that is shaped like the one of that name, laid out in memory as it was."""
+    layout = _layout(tensor)
+    for each in slices:
+        if each.tensor == name:
+            index = torch.tensor(unpack(each.kept), dtype=torch.int64, device=tensor.device)
+            tensor = tensor.index_select(each.axis, index)
+    return tensor.contiguous(memory_format=layout)
+
+
+def swap_(tensor: Tensor, values: Tensor) -> None:
+    """In place: give a parameter or buffer other values of another shape.
+
+    A graph that was recorded before must not reach it any more: its backward pass would leave a gradient of the old
+    shape without a word. So that pass is made to raise, and the parameter begins a new record.
+    """
+    tensor.grad = None
+    if tensor.requires_grad and tensor.is_leaf:
+        with torch.enable_grad():
+            edge = torch.autograd.graph.get_gradient_edge(tensor)
+        edge.node.register_prehook(_refuse)
+    # Going over another type makes autograd forget the shape that it has noted for the gradient.
+    other = torch.float64 if tensor.dtype != torch.float64 else torch.float32
+    tensor.data = values.new_empty(0, dtype=other)
+    tensor.data = values
+
+
+def _refuse(gradients: Any) -> None:
+    raise InvalidArgument(
+        "This backward pass belongs to a forward pass from before the model was cut. Cut between steps: after"
+        " `optimizer.step()` and `optimizer.zero_grad()`, before the next forward pass."
+    )
+
+
+def _layout(tensor: Tensor) -> torch.memory_format:
+    for dim, layout in ((4, torch.channels_last), (5, torch.channels_last_3d)):
+        if tensor.dim() == dim and not tensor.is_contiguous():
+            if tensor.is_contiguous(memory_format=layout):
+                return layout
+    return torch.contiguous_format

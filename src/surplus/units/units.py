@@ -1,7 +1,7 @@
 """`Units`: all groups of one model, as they were found on one example."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, final
 
 import torch
@@ -29,6 +29,12 @@ class Units:
     """The operators of that run that compute statistics over units, as normalisations do."""
     sizes: tuple[Size, ...] = ()
     """The integers of the user's modules that count units."""
+    shapes: dict[str, torch.Size] = field(init=False)
+    """The shapes of the model's tensors when the units were found; cutting in place changes them."""
+
+    def __post_init__(self) -> None:
+        shapes = {name: tensor.shape for name, tensor in tensors_of(self.model).items()}
+        object.__setattr__(self, "shapes", shapes)
 
     def __getitem__(self, name: str) -> Group:
         if name not in self.groups:
@@ -60,14 +66,12 @@ class Units:
         Raises:
             InvalidArgument: a tensor that holds units is missing or of another shape.
         """
-        if model is self.model:
-            return
-        found, expected = tensors_of(model), tensors_of(self.model)
+        found = tensors_of(model)
         for name in {slot.tensor for group in self for slot in group.slots}:
-            if name not in found or found[name].shape != expected[name].shape:
+            if name not in found or found[name].shape != self.shapes[name]:
                 shape = tuple(found[name].shape) if name in found else None
                 raise InvalidArgument(
-                    f"The units were found on another model: there, `{name}` has shape {tuple(expected[name].shape)};"
+                    f"The units were found on another model: there, `{name}` has shape {tuple(self.shapes[name])};"
                     f" here {'there is none' if shape is None else f'it has {shape}'}."
                 )
 
