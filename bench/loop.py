@@ -30,7 +30,7 @@ from surplus.training.moments import AtSteps
 from surplus.training.optimizers import SGD, Adam
 from timing import interval, loaded, seconds, settle, spread
 
-PAIRS = 15
+PAIRS = 31
 Make = Callable[[Iterator[nn.Parameter]], torch.optim.Optimizer]
 OPTIMIZERS: dict[str, tuple[Optimizer, Make]] = {
     "SGD with momentum": (
