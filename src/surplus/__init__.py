@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from surplus.base import SurplusError, Table, cite
     from surplus.edits.cutting import cut
     from surplus.edits.edits import Edits
+    from surplus.edits.in_place import cut_
+    from surplus.edits.planning import plan
     from surplus.edits.saving import load, save
     from surplus.masks.enforcing import enforce
     from surplus.masks.keeping import keep
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
     from surplus.methods.runs import model_of, spec_of
     from surplus.passes.comparison import compare
     from surplus.passes.removals import Removals
+    from surplus.passes.targets import keep_to
     from surplus.scores.scoring import score
     from surplus.store import Run, Store
     from surplus.training.spec import From, Spec, Training
@@ -38,10 +41,10 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "base": ("SurplusError", "Table", "cite"),
-    "edits": ("Edits", "cut", "load", "save"),
+    "edits": ("Edits", "cut", "cut_", "load", "plan", "save"),
     "masks": ("Mask", "Scores", "enforce", "keep"),
     "methods": ("Context", "model_of", "spec_of", "train"),
-    "passes": ("Removals", "compare"),
+    "passes": ("Removals", "compare", "keep_to"),
     "scores": ("score",),
     "store": ("Run", "Store"),
     "training": ("From", "Spec", "Training"),
@@ -69,14 +72,17 @@ __all__ = [
     "cite",
     "compare",
     "cut",
+    "cut_",
     "enforce",
     "find_units",
     "keep",
+    "keep_to",
     "load",
     "masks",
     "methods",
     "model_of",
     "nets",
+    "plan",
     "save",
     "score",
     "scores",

@@ -48,6 +48,7 @@ def comparison_table(comparison: Table) -> Table:
             "parameters": row["num_parameters"],
             "MACs": row["num_macs"],
             "file": readable_bytes(int(row["num_bytes"] or 0)),
+            "peak memory": readable_bytes(int(row["num_peak_bytes"] or 0)),
             f"latency [{setting}]": _latency(row),
         }
         for part in ("validation", "test"):

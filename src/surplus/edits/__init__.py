@@ -2,7 +2,7 @@
 
 What lives here:
 - `cut` and its in-place twin `cut_`, which raise `NotEqual` where the result is not what `masked` computes;
-  `example_for`, the example on a model's device;
+  `plan`, what a cut would do; `example_for`, the example on a model's device;
 - `Edits`, the record of what was done: a tuple of `Cut`, each made of `Kept` units, the `Slice` of every tensor and the
   `Count` of every integer that changed; `replay_` repeats it on a fresh model, `sliced` and `sliced_mask` on what is
   named like its tensors;
@@ -16,6 +16,7 @@ To add an edit: one file with its verb, a record in `Edits`, and its replay in `
 from surplus.edits.cutting import cut
 from surplus.edits.edits import Count, Cut, Edits, Kept, Slice
 from surplus.edits.in_place import cut_
+from surplus.edits.planning import plan
 from surplus.edits.resize import replay_, sliced, sliced_mask
 from surplus.edits.saving import Origin, load, load_with_edits, save
 from surplus.edits.tensors import from_raw, to_raw
@@ -36,6 +37,7 @@ __all__ = [
     "load",
     "load_with_edits",
     "masked",
+    "plan",
     "replay_",
     "save",
     "sliced",

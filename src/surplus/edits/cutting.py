@@ -39,7 +39,9 @@ def cut(model: nn.Module, mask: Mask, verify: bool = True) -> tuple[nn.Module, E
         >>> smaller[0], edits.steps[0].units[0].kept
         (Linear(in_features=4, out_features=2, bias=True), ((0, 1), (2, 3)))
     """
-    units = _units_of(mask)
+    units = mask.checked_units()
+    for name in mask.kept:
+        _check_blocks(units.chosen(name), mask.kept[name])
     slices = _slices(mask, units)
     check(model, slices)
     kept = tuple(
@@ -52,25 +54,6 @@ def cut(model: nn.Module, mask: Mask, verify: bool = True) -> tuple[nn.Module, E
     if verify:
         step = replace(step, difference=difference(model, smaller, mask, units))
     return smaller, Edits((step,))
-
-
-def _units_of(mask: Mask) -> Units:
-    if mask.over == "weights":
-        raise InvalidArgument(
-            "`cut` needs a mask over units: removing single weights leaves every tensor at its size."
-        )
-    if mask.units is None:
-        raise InvalidArgument(
-            "This mask was not bound to a model: use `mask.bind(find_units(model, example))`."
-        )
-    for name, kept in mask.kept.items():
-        if not kept.any():
-            raise InvalidArgument(
-                f"The mask removes all {kept.numel()} units of `{name}`; keep at least one,"
-                " since a network with an empty layer computes nothing."
-            )
-        _check_blocks(mask.units.chosen(name), kept)
-    return mask.units
 
 
 def _check_blocks(group: Group, kept: Bool[Tensor, " units"]) -> None:

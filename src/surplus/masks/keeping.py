@@ -16,6 +16,8 @@ def keep(
     sparsity: float,
     within: Literal["layer", "model"] = "layer",
     among: Mask | None = None,
+    floor: int = 1,
+    multiple: int = 1,
 ) -> Mask:
     """Keep the elements with the highest scores and remove the given fraction of the rest.
 
@@ -28,10 +30,12 @@ def keep(
         sparsity: The fraction to remove, in [0, 1).
         within: Whether the fraction holds in each layer, or over the whole model with scores compared across layers.
         among: A mask of an earlier round; what it removed stays removed and counts towards the sparsity.
+        floor: How many units each layer keeps at least.
+        multiple: Layers keep a multiple of so many units: the best of those that would go stay, until it is one.
 
     Raises:
-        InvalidArgument: `sparsity` lies outside [0, 1), `within` is neither "layer" nor "model", or `among` belongs to
-            another model.
+        InvalidArgument: `sparsity` lies outside [0, 1), `within` is neither "layer" nor "model", `floor` or `multiple`
+            is below 1, or `among` belongs to another model.
 
     Example:
         >>> scores = Scores({"fc1": torch.tensor([3.0, 1.0, 2.0, 4.0])}, "units")
@@ -43,7 +47,11 @@ def keep(
     full = Mask(whole, scores.over, scores.units)
     both = full if among is None else full & among
     before = {name: both.kept[name] for name in whole}
-    floor = 1 if scores.over == "units" else 0
+    if floor < 1 or multiple < 1:
+        raise InvalidArgument(
+            f"`floor` is {floor} and `multiple` is {multiple}; both must be at least 1."
+        )
+    floor = floor if scores.over == "units" else 0
     blocks = _blocks(scores)
     if within == "layer":
         kept = {
@@ -54,6 +62,11 @@ def keep(
         kept = _remove_lowest(scores.values, before, sparsity, floor, blocks)
     else:
         raise InvalidArgument(f'`within` is {within!r}; it must be "layer" or "model".')
+    if multiple > 1 and scores.over == "units":
+        kept = {
+            name: _rounded(value, kept[name], before[name], multiple, blocks.get(name))
+            for name, value in scores.values.items()
+        }
     mask = Mask(kept, scores.over, scores.units)
     return mask if among is None else mask & among
 
@@ -67,7 +80,7 @@ def _remove_lowest(
 ) -> dict[str, Bool[Tensor, "..."]]:
     """Remove over all given layers together, what was removed before first, each layer's best `floor` never."""
     if any(name in blocks for name in values):
-        return _remove_together(values, before, sparsity, blocks)
+        return _remove_together(values, before, sparsity, floor, blocks)
     flat = torch.cat([value.detach().reshape(-1).double() for value in values.values()])
     kept = torch.cat([mask.reshape(-1) for mask in before.values()]).clone()
     spared = torch.cat([_best(value, before[name], floor) for name, value in values.items()])
@@ -99,6 +112,7 @@ def _remove_together(
     values: dict[str, Float[Tensor, "..."]],
     before: dict[str, Bool[Tensor, "..."]],
     sparsity: float,
+    floor: int,
     blocks: dict[str, Int[Tensor, "blocks block_size"]],
 ) -> dict[str, Bool[Tensor, "..."]]:
     """Remove the lowest units, those of blocks in sets of one from each, as long as the asked number is not passed."""
@@ -107,8 +121,11 @@ def _remove_together(
     for place, (name, value) in enumerate(values.items()):
         scores = value.detach().double()
         sets = _sets(scores, kept[name], blocks.get(name))
-        # The last set is the best one and stays.
-        candidates += [(float(scores[each].mean()), place, name, each) for each in sets[:-1]]
+        # The last sets are the best ones and stay.
+        spared = -(-floor // len(sets[-1])) if sets else 0
+        candidates += [
+            (float(scores[each].mean()), place, name, each) for each in sets[: len(sets) - spared]
+        ]
     total = sum(len(value) for value in values.values())
     room = round(sparsity * total) - sum(int((~mask).sum()) for mask in kept.values())
     for _, _, name, units in sorted(candidates, key=lambda each: each[:2]):
@@ -132,6 +149,22 @@ def _sets(
         left = block[kept[block]]
         columns.append(left[torch.argsort(scores[left], stable=True)].tolist())
     return [list(each) for each in zip(*columns, strict=True)]
+
+
+def _rounded(
+    value: Float[Tensor, " units"],
+    kept: Bool[Tensor, " units"],
+    before: Bool[Tensor, " units"],
+    multiple: int,
+    blocks: Int[Tensor, "blocks block_size"] | None,
+) -> Bool[Tensor, " units"]:
+    """Take the best of what would go back, until a multiple is kept or nothing is left."""
+    kept = kept.clone()
+    for units in reversed(_sets(value.detach().double(), before & ~kept, blocks)):
+        if int(kept.sum()) % multiple == 0:
+            break
+        kept[units] = True
+    return kept
 
 
 def _best(

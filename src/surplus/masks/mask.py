@@ -77,6 +77,28 @@ class Mask:
         """Return the positions that are removed from one group."""
         return (~self.kept[name]).nonzero()[:, 0]
 
+    def checked_units(self) -> Units:
+        """Return the units that the mask is bound to, for structural edits.
+
+        Raises:
+            InvalidArgument: the mask is over weights or not bound, or empties a layer.
+        """
+        if self.over == "weights":
+            raise InvalidArgument(
+                "`cut` needs a mask over units: removing single weights leaves every tensor at its size."
+            )
+        if self.units is None:
+            raise InvalidArgument(
+                "This mask was not bound to a model: use `mask.bind(find_units(model, example))`."
+            )
+        for name, kept in self.kept.items():
+            if not kept.any():
+                raise InvalidArgument(
+                    f"The mask removes all {kept.numel()} units of `{name}`; keep at least one,"
+                    " since a network with an empty layer computes nothing."
+                )
+        return self.units
+
     def bind(self, units: Units) -> "Mask":
         """Return the mask with the units of a model that it is to be used on.
 
