@@ -85,7 +85,7 @@ def slice_(model: nn.Module, slices: tuple[Slice, ...]) -> None:
         own = (*module.parameters(recurse=False), *module.buffers(recurse=False))
         if isinstance(module, nn.Transformer) or any(id(tensor) in changed for tensor in own):
             touched[id(module)] = module
-    for module in touched.values():
+    for module in reversed(touched.values()):  # inner ones first: what holds them looks at them
         correct_sizes(module)
 
 
