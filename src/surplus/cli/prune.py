@@ -9,6 +9,7 @@ from typing import Annotated, Literal, final
 import tyro
 
 from surplus.base import InvalidArgument, Table, Task, check_sparsity, label
+from surplus.cli import own
 from surplus.cli.options import Common, member, say
 from surplus.cli.parsing import parse
 from surplus.cli.tables import comparison_table, curve_table, history_table, layer_size
@@ -38,7 +39,8 @@ class Arguments:
     """
 
     run: tyro.conf.Positional[str] = "last"
-    """The run (its folder, the start of its fingerprint, or `last`), or a bundle (a .safetensors file)."""
+    """The run (its folder, the start of its fingerprint, or `last`), a bundle (a .safetensors file), or a model of your
+    own (module:factory), which has options of its own: `surplus prune module:factory --help`."""
     layers: tuple[str, ...] = ()
     """The layers; none takes all whose units can be removed."""
     scores: tuple[str, ...] = SCORES
@@ -61,6 +63,8 @@ class Arguments:
 
 def run(words: Sequence[str]) -> int:
     """Run the subcommand."""
+    if words and own.is_address(words[0]):
+        return own.run(words)
     arguments = parse(Arguments, words, "prune")
     if arguments.sparsity is not None:
         check_sparsity(arguments.sparsity)

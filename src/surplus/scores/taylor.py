@@ -9,9 +9,12 @@ from jaxtyping import Float
 from torch import Tensor
 
 from surplus.base import register
+from surplus.masks import Mask, enforce
+from surplus.passes import Downstream, batches
 from surplus.scores.layer import Layer
 from surplus.scores.rankings import Reevaluated
 from surplus.scores.score import Score
+from surplus.units import tensors_of
 
 
 @register("taylor")
@@ -33,6 +36,8 @@ class Taylor(Score):
 
     def score(self, layer: Layer) -> Float[Tensor, " units"]:
         """Return the predicted changes."""
+        if not Downstream.fits(layer.model, layer.units, layer.name):
+            return self._through_weights(layer)
         down = layer.downstream
         total = torch.zeros(layer.group.size, dtype=torch.float64)
         count = 0
@@ -44,6 +49,29 @@ class Taylor(Score):
             change = down.by_unit(received.detach() * gradient).double().sum(2)
             total += (change.abs() if self.per_example else change).sum(0).cpu()
             count += len(targets)
+        return (total / count).abs()
+
+    def _through_weights(self, layer: Layer) -> Float[Tensor, " units"]:
+        """Return the predicted changes in any network, example by example.
+
+        A unit's output times its gradient is, summed over positions, its outgoing weights times theirs.
+        """
+        model = enforce(layer.model, Mask({layer.name: layer.kept}, "units", layer.units)).eval()
+        tensors = tensors_of(model)
+        slots = layer.group.outgoing
+        weights = [tensors[slot.tensor].requires_grad_() for slot in slots]
+        total = torch.zeros(layer.group.size, dtype=torch.float64)
+        count = 0
+        for inputs, targets in batches(layer.examples(), model):
+            for x, y in zip(inputs, targets, strict=True):
+                with torch.enable_grad():
+                    loss = F.cross_entropy(model(x[None]), y[None])
+                gradients = torch.autograd.grad(loss, weights)
+                change = torch.zeros_like(total)
+                for slot, weight, gradient in zip(slots, weights, gradients, strict=True):
+                    change += slot.vectors(weight.detach() * gradient).double().sum(1).cpu()
+                total += change.abs() if self.per_example else change
+                count += 1
         return (total / count).abs()
 
     def start(self, layer: Layer) -> Reevaluated:
