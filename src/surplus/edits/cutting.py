@@ -10,10 +10,10 @@ from surplus.base import InvalidArgument
 from surplus.edits.edits import Cut, Edits, Kept, Slice
 from surplus.edits.integers import counts
 from surplus.edits.intervals import pack
-from surplus.edits.resize import apply_, check
+from surplus.edits.resize import check, smaller_copy
 from surplus.edits.verifying import difference
 from surplus.masks import Mask
-from surplus.units import Group, Units, copied
+from surplus.units import Group, Units
 
 
 def cut(model: nn.Module, mask: Mask, verify: bool = True) -> tuple[nn.Module, Edits]:
@@ -49,8 +49,7 @@ def cut(model: nn.Module, mask: Mask, verify: bool = True) -> tuple[nn.Module, E
         for name in mask.kept
     )
     step = Cut(units=kept, slices=slices, integers=counts(mask, units))
-    smaller = copied(model)
-    apply_(smaller, step)
+    smaller = smaller_copy(model, step)
     if verify:
         step = replace(step, difference=difference(model, smaller, mask, units))
     return smaller, Edits((step,))

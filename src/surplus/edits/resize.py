@@ -10,7 +10,7 @@ from surplus.edits.edits import Cut, Edits, Slice
 from surplus.edits.intervals import unpack
 from surplus.edits.sizes import correct_sizes
 from surplus.masks import Mask
-from surplus.units import tensors_of
+from surplus.units import copied, tensors_of
 
 
 def replay_(model: nn.Module, edits: Edits) -> None:
@@ -64,7 +64,25 @@ def check(model: nn.Module, slices: tuple[Slice, ...]) -> None:
 
 def apply_(model: nn.Module, step: Cut) -> None:
     """In place: make one cut on a model that it fits; every parameter stays the object that it was."""
-    slice_(model, step.slices)
+    tensors = tensors_of(model)
+    for name in dict.fromkeys(each.tensor for each in step.slices):
+        swap_(tensors[name], narrowed(tensors[name].data, name, step.slices))
+    resize_(model, {id(tensors[each.tensor]) for each in step.slices}, step)
+
+
+def resize_(model: nn.Module, changed: set[int], step: Cut) -> None:
+    """In place: correct the sizes that modules hold, after tensors of these identities have changed shape."""
+    touched = [
+        module
+        for module in model.modules()
+        if isinstance(module, nn.Transformer)
+        or any(
+            id(tensor) in changed
+            for tensor in (*module.parameters(recurse=False), *module.buffers(recurse=False))
+        )
+    ]
+    for module in reversed(touched):  # inner ones first: what holds them looks at them
+        correct_sizes(module)
     for each in step.integers:
         module = model.get_submodule(each.module)
         value: Any = each.after
@@ -74,19 +92,20 @@ def apply_(model: nn.Module, step: Cut) -> None:
         setattr(module, each.name, value)
 
 
-def slice_(model: nn.Module, slices: tuple[Slice, ...]) -> None:
-    """In place: keep only the given positions of tensors, and correct the sizes that modules hold."""
+def smaller_copy(model: nn.Module, step: Cut) -> nn.Module:
+    """Return a copy of a model with one cut made; what goes is not even copied."""
     tensors = tensors_of(model)
-    touched: dict[int, nn.Module] = {}
-    changed = {id(tensors[name]) for name in {each.tensor for each in slices}}
-    for name in dict.fromkeys(each.tensor for each in slices):
-        swap_(tensors[name], narrowed(tensors[name].data, name, slices))
-    for module in model.modules():
-        own = (*module.parameters(recurse=False), *module.buffers(recurse=False))
-        if isinstance(module, nn.Transformer) or any(id(tensor) in changed for tensor in own):
-            touched[id(module)] = module
-    for module in reversed(touched.values()):  # inner ones first: what holds them looks at them
-        correct_sizes(module)
+    replaced: dict[int, Tensor] = {}
+    for name in dict.fromkeys(each.tensor for each in step.slices):
+        old = tensors[name]
+        new = narrowed(old.detach(), name, step.slices)
+        if isinstance(old, nn.Parameter):
+            new = nn.Parameter(new, requires_grad=old.requires_grad)
+        new.__dict__.update(old.__dict__)
+        replaced[id(old)] = new
+    smaller = copied(model, replaced)
+    resize_(smaller, {id(each) for each in replaced.values()}, step)
+    return smaller
 
 
 def narrowed(tensor: Tensor, name: str, slices: tuple[Slice, ...]) -> Tensor:

@@ -1,7 +1,7 @@
 """Chains: networks whose layers run one after the other."""
 
 import copy
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import cast
 
@@ -51,9 +51,14 @@ def evaluating(model: nn.Module) -> Iterator[None]:
             module.training = mode
 
 
-def copied(model: nn.Module) -> nn.Module:
-    """Return a deep copy of a model, also of one that holds tensors that were computed, as pruning hooks leave them."""
-    memo: dict[int, object] = {}
+def copied(model: nn.Module, replaced: Mapping[int, Tensor] | None = None) -> nn.Module:
+    """Return a deep copy of a model, also of one that holds tensors that were computed, as pruning hooks leave them.
+
+    Args:
+        model: The model.
+        replaced: What stands in the copy instead of a tensor, by the tensor's identity.
+    """
+    memo: dict[int, object] = dict(replaced or {})
     for module in model.modules():
         for value in vars(module).values():
             if isinstance(value, Tensor) and not value.is_leaf:

@@ -60,6 +60,45 @@ def viewed(
     return [_or_none(compressed(ids), label.zero) for ids in each]
 
 
+def refolded(label: Label, old: Sequence[int], new: Sequence[int]) -> Label | None:
+    """Reshape a label, spreading it out only where axes along which it varies are folded or unfolded."""
+    spread: list[int] = []
+    shape: list[int] = []
+    for before, after in _foldings(old, new):
+        varies = any(label.ids.shape[axis] > 1 for axis in before)
+        spread += [old[axis] if varies else 1 for axis in before]
+        shape += [new[axis] if varies else 1 for axis in after]
+    return _or_none(compressed(label.ids.expand(spread).reshape(shape)), label.zero)
+
+
+def _foldings(old: Sequence[int], new: Sequence[int]) -> list[tuple[list[int], list[int]]]:
+    """Pair the axes of two shapes that hold as many elements, in the smallest sets that do.
+
+    Example:
+        >>> _foldings((2, 6, 5), (2, 3, 2, 5))
+        [([0], [0]), ([1], [1, 2]), ([2], [3]), ([], [])]
+    """
+    foldings: list[tuple[list[int], list[int]]] = []
+    i = j = 0
+    while i < len(old) and j < len(new):
+        before, after = [i], [j]
+        left, right = old[i], new[j]
+        while left != right:
+            if left < right:
+                i += 1
+                left *= old[i]
+                before.append(i)
+            else:
+                j += 1
+                right *= new[j]
+                after.append(j)
+        i, j = i + 1, j + 1
+        foldings.append((before, after))
+    # What remains on either side has length 1.
+    foldings.append((list(range(i, len(old))), list(range(j, len(new)))))
+    return foldings
+
+
 def _or_none(ids: Int[Tensor, "..."], zero: bool) -> Label | None:
     # Where nothing varies any more there is nothing to cut; how it came to that was noted on the way.
     return None if ids.numel() < 2 or bool((ids == NONE).all()) else Label(ids, zero)

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from surplus.units.atoms import Box
 from surplus.units.flow import Flow
-from surplus.units.labels import Carried, Label, viewed
+from surplus.units.labels import Carried, Label, refolded, viewed
 
 FOLDING = {
     "view",
@@ -42,7 +42,10 @@ def move(
     results: list[list[Label]] = [[] for _ in outputs]
     name = operator._schema.name.removeprefix("aten::")
     for label in carried.labels:
-        moved = viewed(label, source.shape, partial(_run, operator, rest, kwargs))
+        if operator._schema.name in FOLDS:
+            moved = [refolded(label, source.shape, outputs[0].shape)]
+        else:
+            moved = viewed(label, source.shape, partial(_run, operator, rest, kwargs))
         if name in DIVIDING and not flow.divides_freely:
             _divided(flow, label, source, rest, name)
         for place, each in enumerate(moved):
@@ -57,10 +60,6 @@ def move(
 
 
 def _run(operator: Any, rest: Sequence[Any], kwargs: dict[str, Any], ids: Tensor) -> Any:
-    if (
-        operator._schema.name in FOLDS
-    ):  # a view of the values' layout need not be one of the labels' layout
-        return ids.reshape(rest[0])
     return operator(ids, *rest, **kwargs)
 
 
