@@ -72,6 +72,7 @@ def test_blocks_lose_as_many_each():
         cut(model, uneven)
 
 
+@pytest.mark.message
 @pytest.mark.parametrize(
     ("quantity", "fraction", "message"),
     [

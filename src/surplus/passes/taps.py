@@ -12,7 +12,6 @@ from surplus.passes.data import Data, batches
 from surplus.units import Tap, evaluating, plain_kernels
 
 
-@torch.no_grad()
 def activations(
     model: nn.Module, tap: Tap, data: Data
 ) -> Iterator[Float[Tensor, "batch units positions"]]:
@@ -23,7 +22,7 @@ def activations(
         tap: Where they are seen.
         data: The inputs.
     """
-    with evaluating(model):
+    with torch.no_grad(), evaluating(model):
         for inputs, _ in batches(data, model):
             with plain_kernels(model), _Tapped(tap.operator) as seen:
                 model(inputs)

@@ -28,7 +28,7 @@ class Axis(NamedTuple):
 class Regularity(NamedTuple):
     """Positions that the network takes apart: from each block, as many must be kept as from any other."""
 
-    blocks: tuple[Int[Tensor, " positions"], ...]
+    blocks: tuple[Int[Tensor, " _"], ...]
     reason: str
 
 
@@ -85,7 +85,7 @@ class Atoms:
         """Say that atoms take part in the statistics of a normalisation."""
         self._coupled.append((_real(ids), reason))
 
-    def even(self, blocks: tuple[Int[Tensor, " positions"], ...], reason: str) -> None:
+    def even(self, blocks: tuple[Int[Tensor, " _"], ...], reason: str) -> None:
         """Say that as many positions must be kept of each block."""
         self.regularities.append(Regularity(blocks, reason))
 
