@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from surplus.base import SurplusError, Table, cite
     from surplus.edits.cutting import cut
     from surplus.edits.edits import Edits
+    from surplus.edits.expanding import expand
     from surplus.edits.in_place import cut_
     from surplus.edits.planning import plan
     from surplus.edits.saving import load, save
@@ -41,7 +42,7 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "base": ("SurplusError", "Table", "cite"),
-    "edits": ("Edits", "cut", "cut_", "load", "plan", "save"),
+    "edits": ("Edits", "cut", "cut_", "expand", "load", "plan", "save"),
     "masks": ("Mask", "Scores", "enforce", "keep"),
     "methods": ("Context", "model_of", "spec_of", "train"),
     "passes": ("Removals", "compare", "keep_to"),
@@ -74,6 +75,7 @@ __all__ = [
     "cut",
     "cut_",
     "enforce",
+    "expand",
     "find_units",
     "keep",
     "keep_to",

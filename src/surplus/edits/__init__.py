@@ -3,6 +3,7 @@
 What lives here:
 - `cut` and its in-place twin `cut_`, which raise `NotEqual` where the result is not what `masked` computes;
   `plan`, what a cut would do; `example_for`, the example on a model's device;
+- `expand`, the way back to the original architecture, with zeros;
 - `Edits`, the record of what was done: a tuple of `Cut`, each made of `Kept` units, the `Slice` of every tensor and the
   `Count` of every integer that changed; `replay_` repeats it on a fresh model, `sliced` and `sliced_mask` on what is
   named like its tensors;
@@ -15,6 +16,7 @@ To add an edit: one file with its verb, a record in `Edits`, and its replay in `
 
 from surplus.edits.cutting import cut
 from surplus.edits.edits import Count, Cut, Edits, Kept, Slice
+from surplus.edits.expanding import expand
 from surplus.edits.in_place import cut_
 from surplus.edits.planning import plan
 from surplus.edits.resize import replay_, sliced, sliced_mask
@@ -33,6 +35,7 @@ __all__ = [
     "cut",
     "cut_",
     "example_for",
+    "expand",
     "from_raw",
     "load",
     "load_with_edits",
