@@ -9,7 +9,7 @@ from torch import nn
 
 from planted import Residual, Stripes, TinyConv, TinyResidual
 from running import OPTIMIZERS, Listening, bare_loop, context, member, same, spec
-from surplus.base import InvalidArgument, derive, fingerprint, members
+from surplus.base import InvalidArgument, Parts, derive, fingerprint, members
 from surplus.base import Net as AnyNet
 from surplus.masks import Mask
 from surplus.methods import address, model_of, train
@@ -219,6 +219,19 @@ def test_bfloat16_trains_close_to_float32():
     with torch.no_grad():
         assert float((full(inputs) - half(inputs)).abs().max()) < 1.0
     assert all(parameter.dtype == torch.float32 for parameter in half.parameters())
+
+
+@pytest.mark.gpu
+def test_on_a_cuda_device_it_learns_the_same():
+    if not torch.cuda.is_available():
+        pytest.skip("no CUDA device here")
+    device = torch.device("cuda")
+    parts = Stripes().load()
+    moved = Parts(*(part.to(device) for part in parts))
+    (cpu,) = train_fleet([member(residual(num_steps=20))], parts)
+    (gpu,) = train_fleet([member(residual(num_steps=20))], moved, device)
+    for mine, theirs in zip(cpu.parameters(), gpu.parameters(), strict=True):
+        torch.testing.assert_close(mine, theirs, rtol=1e-3, atol=1e-4)
 
 
 OTHERS = ("mobilenet-v1", "mobilenet-v2", "resnet-18", "resnet-50", "resnet-cifar", "wide-resnet")
