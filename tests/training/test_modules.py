@@ -11,9 +11,11 @@ from planted import Residual, Stripes, TinyConv, TinyResidual
 from running import OPTIMIZERS, Listening, bare_loop, context, member, same, spec
 from surplus.base import InvalidArgument, Parts, derive, fingerprint, members
 from surplus.base import Net as AnyNet
+from surplus.edits import cut
 from surplus.masks import Mask
 from surplus.methods import address, model_of, train
-from surplus.training import engine_of, train_fleet
+from surplus.methods.runs import units_of
+from surplus.training import From, engine_of, train_fleet
 from surplus.training.engine import make_engine
 from surplus.training.fleet import Fleet
 from surplus.training.interventions import Pruning
@@ -131,6 +133,34 @@ def test_a_mask_is_kept_to_from_the_step_at_which_it_is_set(tmp_path):
         assert not weights[f"{name}.weight"][~kept].any()
         assert weights[f"{name}.weight"][kept].any()
     assert run.spec()["identity"] == {"data": "stripes", "engine": "module"}
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adamw"])
+def test_a_cut_network_trains_on_as_the_masked_one(optimizer, tmp_path):
+    """With the optimiser's state, which is cut along."""
+    where = context(tmp_path)
+    pruned = Pruning(sparsity=0.5, layers=("conv1", "fc1"), first=6, last=6, every=1)
+    wanted = residual(optimizer=optimizer, forks=(12,))
+    (parent,) = train(replace(wanted, interventions=(pruned,)), (0,), where)
+    model, mask = model_of(parent, 12)
+    smaller, edits = cut(model, mask.bind(units_of(parent, model, where)))
+    ends = []
+    for each in (None, edits):
+        start = From(run=parent.fingerprint, step=12, edits=each)
+        (run,) = train(replace(residual(optimizer=optimizer), start=start), (0,), where)
+        ends.append(model_of(run)[0])
+    assert ends[1].fc1.weight.shape == smaller.fc1.weight.shape == (3, 2 * 16)
+    inputs = batch(60)[0][0]
+    torch.testing.assert_close(ends[1](inputs), ends[0](inputs), rtol=1e-4, atol=1e-5)
+    assert not same(ends[1], smaller.eval())
+
+
+def test_a_fork_that_changes_nothing_is_its_parent(tmp_path):
+    where = context(tmp_path)
+    wanted = residual(dropout=0.4, forks=(12,))
+    (parent,) = train(wanted, (0,), where)
+    (fork,) = train(replace(wanted, start=From(run=parent.fingerprint, step=12)), (0,), where)
+    assert same(model_of(fork)[0], model_of(parent)[0])
 
 
 def test_loading_a_state_restores_it():
