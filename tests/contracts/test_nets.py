@@ -130,7 +130,7 @@ PUBLISHED = {
     "mobilenet-v1": (MobileNetV1(), 224, 1000, 4_231_976),
     "mobilenet-v2": (MobileNetV2(), 224, 1000, 3_504_872),
     "resnet-20": (ResNetCIFAR(depth=20), 32, 10, 269_722),
-    "wrn-28-10": (WideResNet(depth=28, width=10), 32, 10, 36_479_194),
+    "wrn-28-10": (WideResNet(depth=28, width=10.0), 32, 10, 36_479_194),
 }
 
 
@@ -147,9 +147,9 @@ def test_the_number_of_parameters_is_the_known_one(name):
         (ResNetCIFAR(depth=44), 0.66),
         (ResNetCIFAR(depth=56), 0.85),
         (ResNetCIFAR(depth=110), 1.7),
-        (WideResNet(depth=40, width=4), 8.9),
-        (WideResNet(depth=16, width=8), 11.0),
-        (WideResNet(depth=22, width=8), 17.2),
+        (WideResNet(depth=40, width=4.0), 8.9),
+        (WideResNet(depth=16, width=8.0), 11.0),
+        (WideResNet(depth=22, width=8.0), 17.2),
     ],
     ids=str,
 )
