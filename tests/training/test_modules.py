@@ -1,6 +1,6 @@
 """The engine for networks that are no chains: the steps of a bare torch loop, and draws from nothing but seeds."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import pytest
 import torch
@@ -9,7 +9,7 @@ from torch import nn
 
 from planted import Residual, Stripes, TinyConv, TinyResidual
 from running import OPTIMIZERS, Listening, bare_loop, context, member, same, spec
-from surplus.base import InvalidArgument, Parts, derive, fingerprint, members
+from surplus.base import InvalidArgument, Parts, derive, fingerprint, members, register
 from surplus.base import Net as AnyNet
 from surplus.edits import cut
 from surplus.masks import Mask
@@ -120,6 +120,21 @@ def test_the_address_names_the_module_engine_only():
     assert (engine_of(chain), engine_of(other)) == ("fleet", "module")
     assert address(chain) == fingerprint(chain, data="stripes")
     assert address(other) == fingerprint(other, data="stripes", engine="module")
+
+
+@register("tiny-looking")
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Looking(AnyNet):
+    """A network that looks at its numbers while it is built."""
+
+    def build(self, input_shape, num_classes, seed):
+        model = TinyResidual().build(input_shape, num_classes, seed)
+        assert float(model.fc1.weight.detach().std()) > 0
+        return model
+
+
+def test_a_network_that_looks_at_its_numbers_has_an_address_too():
+    assert engine_of(replace(spec(), net=Looking())) == "module"
 
 
 def test_a_mask_is_kept_to_from_the_step_at_which_it_is_set(tmp_path):
