@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from surplus.base import Net, Parts, Task, register
-from surplus.nets import Chain
+from surplus.nets import Chain, kaiming_
 from surplus.tasks import ImagePart
 
 
@@ -99,6 +99,40 @@ class TinyConv(Net):
         chain.relu("relu_fc1")
         chain.linear("fc2", num_classes)
         return chain.build()
+
+
+class Residual(nn.Module):
+    """A convolution, a residual block, and two dense layers with a dropout that is no layer."""
+
+    def __init__(self, num_channels: int, num_features: int, num_classes: int, dropout: float):
+        super().__init__()
+        self.conv1 = nn.Conv2d(num_channels, 4, 3, padding=1, bias=False)
+        self.bn1 = nn.BatchNorm2d(4)
+        self.conv2 = nn.Conv2d(4, 4, 3, padding=1)
+        self.fc1 = nn.Linear(4 * num_features, 6)
+        self.fc2 = nn.Linear(6, num_classes)
+        self.dropout = dropout
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = torch.relu_(self.bn1(self.conv1(x)))
+        x = torch.relu(x + self.conv2(x)).flatten(1)
+        x = torch.dropout(torch.relu(self.fc1(x)), self.dropout, self.training)
+        return self.fc2(x)
+
+
+@register("tiny-residual")
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TinyResidual(Net):
+    """A network that is no chain."""
+
+    references: ClassVar = ()
+    dropout: float = 0.0
+
+    def build(self, input_shape: tuple[int, ...], num_classes: int, seed: int) -> nn.Module:
+        channels, height, width = input_shape
+        model = Residual(channels, height * width, num_classes, self.dropout)
+        kaiming_(model, seed)
+        return model
 
 
 def batches(

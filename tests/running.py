@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from planted import Stripes, TinyConv, TinyMLP
+from planted import Stripes, TinyConv, TinyMLP, TinyResidual
 from surplus.base import Net, Nowhere, Parts
 from surplus.methods import Context, train
 from surplus.store import Run, Store
@@ -21,6 +21,7 @@ NETS: dict[str, Net] = {
     "dropout": TinyMLP(dropout=0.4),
     "no-bias": TinyMLP(bias=False),
     "conv": TinyConv(),
+    "residual": TinyResidual(dropout=0.3),
 }
 OPTIMIZERS = {
     "sgd": SGD(learning_rate=0.05, momentum=0.9, weight_decay=1e-3),

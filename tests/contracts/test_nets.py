@@ -7,17 +7,29 @@ import torch
 from torch import nn
 
 from planted import shaken
-from surplus.base import Net, members
+from surplus.base import InvalidArgument, Net, members
 from surplus.edits import cut
-from surplus.masks import Mask, enforce
+from surplus.masks import Mask, Scores, enforce, keep
+from surplus.nets import MobileNetV1, MobileNetV2, ResNet18, ResNet50, ResNetCIFAR, WideResNet
 from surplus.training.forward import Forward
-from surplus.units import find_units
+from surplus.units import find_units, is_chain
 
 NETS = {name: kind for name, kind in members(Net).items() if not name.startswith("tiny")}
+SEED = 0
 
 
 def small(kind):
     return kind(width=0.1)
+
+
+def on_meta(net, side, num_classes):
+    """Return a net of full size without its numbers."""
+    with torch.device("meta"):
+        return net.build((3, side, side), num_classes, SEED)
+
+
+CHAINS = {name: kind for name, kind in NETS.items() if is_chain(on_meta(small(kind), 32, 10))}
+OTHERS = {name: kind for name, kind in NETS.items() if name not in CHAINS}
 
 
 @pytest.mark.parametrize("name", NETS)
@@ -30,8 +42,8 @@ def test_same_seed_same_weights_other_seed_others(name):
             assert not torch.equal(tensor, other.state_dict()[key])
 
 
-@pytest.mark.parametrize("name", NETS)
-def test_weights_are_gaussian_glorot(name):
+@pytest.mark.parametrize("name", CHAINS)
+def test_weights_of_chains_are_gaussian_glorot(name):
     for module in NETS[name]().build((3, 32, 32), 10, seed=0):
         if isinstance(module, nn.Linear | nn.Conv2d) and module.weight.numel() > 20_000:
             area = module.weight[0, 0].numel()
@@ -40,14 +52,34 @@ def test_weights_are_gaussian_glorot(name):
             assert not module.bias.any()
 
 
-def test_a_layer_is_drawn_alone():
-    """Another shape of the last layer leaves the earlier ones as they were."""
-    ten, five = (NETS["lenet-300-100"]().build((1, 28, 28), n, seed=0) for n in (10, 5))
-    assert torch.equal(ten.fc1.weight, five.fc1.weight)
-    assert torch.equal(ten.fc2.weight, five.fc2.weight)
+@pytest.mark.parametrize("name", OTHERS)
+def test_weights_of_the_others_are_gaussian_kaiming_by_fan_out(name):
+    """Each map is read by so many weights of the next one's filters; the output layer begins close to nothing."""
+    net = NETS[name](width=4.0) if name == "wide-resnet" else NETS[name]()
+    found = []
+    for module in net.build((3, 32, 32), 10, seed=0).modules():
+        if isinstance(module, nn.Conv2d) and module.weight.numel() > 4_000:
+            fan_out = math.prod(module.kernel_size) * module.out_channels / module.groups
+            found.append(float(module.weight.detach().std()) / math.sqrt(2 / fan_out))
+        elif isinstance(module, nn.Linear):
+            assert float(module.weight.detach().std()) == pytest.approx(0.01, rel=0.2)
+            assert not module.bias.any()
+    assert len(found) > 5
+    assert found == pytest.approx([1] * len(found), rel=0.05)
 
 
 @pytest.mark.parametrize("name", NETS)
+def test_a_layer_is_drawn_alone(name):
+    """Another shape of the last layer leaves the earlier ones as they were."""
+    ten, five = (
+        dict(small(NETS[name]).build((3, 32, 32), n, seed=0).named_parameters()) for n in (10, 5)
+    )
+    same = [key for key in ten if ten[key].shape == five[key].shape]
+    assert len(same) >= len(ten) - 2
+    assert all(torch.equal(ten[key], five[key]) for key in same)
+
+
+@pytest.mark.parametrize("name", CHAINS)
 def test_without_biases(name):
     net = NETS[name](width=0.1, bias=False).build((3, 32, 32), 10, seed=0)
     assert all(m.bias is None for m in net.modules() if isinstance(m, nn.Linear | nn.Conv2d))
@@ -71,6 +103,125 @@ def test_cut_equals_masked(name, density):
 
 
 @pytest.mark.parametrize("name", NETS)
+def test_half_of_every_group_is_cut_exactly(name):
+    """All at once and each alone; what cannot be removed is the output, or says why."""
+    model = shaken(small(NETS[name]).build((3, 32, 32), 10, seed=0))
+    example = torch.randn(2, 3, 32, 32, dtype=torch.float64)
+    units = find_units(model, example)
+    generator = torch.Generator().manual_seed(1)
+    values = {g.name: torch.rand(g.size, generator=generator) for g in units.removable()}
+    for chosen in (values, *({key: value} for key, value in values.items())):
+        mask = keep(Scores(chosen, "units", units), 0.5)
+        assert all(abs(2 * int(kept.sum()) - len(kept)) <= 1 for kept in mask.kept.values())
+        _, edits = cut(model, mask)
+        assert edits.steps[0].difference <= 1e-10
+    assert all(len(group.protected) > 10 for group in units if group.name not in values)
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_larger_images_give_as_many_outputs(name):
+    model = small(NETS[name]).build((1, 96, 64), 7, seed=0).eval()
+    assert model(torch.randn(2, 1, 96, 64)).shape == (2, 7)
+
+
+PUBLISHED = {
+    "resnet-18": (ResNet18(), 224, 1000, 11_689_512),
+    "resnet-50": (ResNet50(), 224, 1000, 25_557_032),
+    "mobilenet-v1": (MobileNetV1(), 224, 1000, 4_231_976),
+    "mobilenet-v2": (MobileNetV2(), 224, 1000, 3_504_872),
+    "resnet-20": (ResNetCIFAR(depth=20), 32, 10, 269_722),
+    "wrn-28-10": (WideResNet(depth=28, width=10.0), 32, 10, 36_479_194),
+}
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_the_number_of_parameters_is_the_known_one(name):
+    net, side, num_classes, expected = PUBLISHED[name]
+    assert sum(p.numel() for p in on_meta(net, side, num_classes).parameters()) == expected
+
+
+@pytest.mark.parametrize(
+    ("net", "millions"),
+    [
+        (ResNetCIFAR(depth=32), 0.46),
+        (ResNetCIFAR(depth=44), 0.66),
+        (ResNetCIFAR(depth=56), 0.85),
+        (ResNetCIFAR(depth=110), 1.7),
+        (WideResNet(depth=40, width=4.0), 8.9),
+        (WideResNet(depth=16, width=8.0), 11.0),
+        (WideResNet(depth=22, width=8.0), 17.2),
+    ],
+    ids=str,
+)
+def test_the_papers_count_as_many_millions(net, millions):
+    """he2016deep, Table 6, and zagoruyko2016wide, Table 4."""
+    found = sum(p.numel() for p in on_meta(net, 32, 10).parameters()) / 1e6
+    assert found == pytest.approx(millions, rel=0.02)
+
+
+@pytest.mark.parametrize("kind", [ResNet18, ResNet50, MobileNetV1, MobileNetV2])
+def test_small_images_meet_an_eighth_of_their_side_large_ones_a_thirty_second(kind):
+    def last_side(net, side):
+        sides = []
+        model = net.build((3, side, side), 10, SEED).eval()
+        model.avgpool.register_forward_hook(lambda _, given, __: sides.append(given[0].shape[-1]))
+        model(torch.zeros(1, 3, side, side))
+        return sides[0]
+
+    assert last_side(kind(width=0.1), 32) == 4
+    assert last_side(kind(width=0.1), 64) == 2
+    assert last_side(kind(width=0.1, stem="small"), 64) == 8
+    assert last_side(kind(width=0.1, stem="large"), 32) == 1
+
+
+def test_names_are_those_of_torchvision():
+    """So that its weights load with `load_state_dict`; a name of each kind."""
+    expected = {
+        ResNet18: ("conv1.weight", "bn1.running_mean", "layer1.0.conv1.weight", "fc.bias"),
+        ResNet50: ("layer1.0.downsample.0.weight", "layer4.2.bn3.bias", "layer3.5.conv2.weight"),
+        MobileNetV2: (
+            "features.0.0.weight",
+            "features.1.conv.1.weight",
+            "features.2.conv.0.0.weight",
+            "features.17.conv.3.running_var",
+            "features.18.1.weight",
+            "classifier.1.bias",
+        ),
+    }
+    for kind, names in expected.items():
+        assert set(names) <= set(on_meta(kind(), 224, 1000).state_dict())
+
+
+def test_weights_begin_where_activations_neither_vanish_nor_explode():
+    for kind in OTHERS.values():
+        model = small(kind).build((3, 32, 32), 10, seed=0).train()
+        outputs = model(torch.randn(16, 3, 32, 32))
+        assert 1e-3 < float(outputs.detach().std()) < 1
+
+
+@pytest.mark.message
+@pytest.mark.parametrize(
+    ("net", "shape", "message"),
+    [
+        (ResNetCIFAR(depth=21), (3, 32, 32), r"`depth` is 21; it must be 6n \+ 2, as 20, 32"),
+        (WideResNet(depth=20), (3, 32, 32), r"`depth` is 20; it must be 6n \+ 4, as 16, 22"),
+        (
+            ResNet18(stem="tiny"),
+            (3, 32, 32),
+            r"`stem` is 'tiny'; it is \"small\", \"large\", or None",
+        ),
+        (MobileNetV2(), (784,), r"takes images, \(channels, height, width\); .* \(784,\)"),
+        (WideResNet(), (784,), r"takes images, \(channels, height, width\); .* \(784,\)"),
+        (ResNet50(width=0.0), (3, 32, 32), "`width` is 0.0; it is a multiplier"),
+    ],
+    ids=str,
+)
+def test_what_cannot_be_built_is_said(net, shape, message):
+    with pytest.raises(InvalidArgument, match=message):
+        net.build(shape, 10, SEED)
+
+
+@pytest.mark.parametrize("name", CHAINS)
 def test_the_fleet_engine_computes_what_the_module_computes(name):
     model = shaken(small(NETS[name]).build((3, 32, 32), 10, seed=0))
     inputs = torch.randn(4, 3, 32, 32, dtype=torch.float64)

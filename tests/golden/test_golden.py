@@ -36,6 +36,7 @@ ADDRESSES = {
     "vgg11-cifar10": "0498c6b0c4fde909",
     "vgg19-cifar10": "ddd99e9624ad5496",
     "alexnet-cifar10": "178438f27927c783",
+    "resnet20-cifar10": "f8800c12a2b9c775",
 }
 CONTENTS = {
     "mnist": "121f90f84684b2bb",

@@ -25,6 +25,7 @@ CASES = {
     "mlp": {"net": "mlp", "optimizer": "sgd"},
     "dropout": {"net": "dropout", "optimizer": "adam"},
     "conv": {"net": "conv", "optimizer": "adamw"},
+    "residual": {"net": "residual", "optimizer": "sgd"},
 }
 KILLS = 8  # of each case
 

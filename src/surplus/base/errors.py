@@ -37,13 +37,15 @@ class RunBusy(SurplusError):
 
 
 def closest(given: str, known: Iterable[str]) -> str | None:
-    """Return the known name that is spelt most like `given`, if any is close.
+    """Return the known name that is spelt most like `given`, if any is close; names that begin with it come first.
 
     Example:
-        >>> closest("magnitud", ["magnitude", "random"])
-        'magnitude'
+        >>> closest("magnitud", ["magnitude", "random"]), closest("lenet", ["lenet-300-100", "mobilenet"])
+        ('magnitude', 'lenet-300-100')
     """
-    matches = difflib.get_close_matches(given.lower(), sorted(known), n=1, cutoff=0.5)
+    given, names = given.lower(), sorted(known)
+    begun = [name for name in names if len(given) > 2 and name.startswith(given)]
+    matches = difflib.get_close_matches(given, begun or names, n=1, cutoff=0 if begun else 0.5)
     return matches[0] if matches else None
 
 

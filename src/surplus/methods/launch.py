@@ -12,7 +12,7 @@ from surplus.base import InvalidArgument, Saved, UnknownName, encode, label
 from surplus.edits import Edits, replay_, sliced, sliced_mask
 from surplus.masks import Mask
 from surplus.methods.context import Context
-from surplus.methods.runs import address, origin_of
+from surplus.methods.runs import address, identity, origin_of
 from surplus.store import Run, Writer
 from surplus.training import (
     From,
@@ -96,7 +96,7 @@ def _open(spec: Spec, seed: int, run: Run, context: Context, made_by: str | None
     document = {
         "fingerprint": run.fingerprint,
         "seed": seed,
-        "identity": {"data": spec.task.content_hash},
+        "identity": identity(spec),
         "spec": encode(spec),
     }
     if made_by is not None:

@@ -7,16 +7,23 @@ from surplus.edits import Origin, replay_
 from surplus.masks import Mask
 from surplus.methods.context import Context
 from surplus.store import Run
-from surplus.training import Spec, example_of, split_state
+from surplus.training import Spec, engine_of, example_of, split_state
 from surplus.units import Units, find_units
 
 
 def address(spec: Spec) -> str:
-    """Return the fingerprint under which runs of a spec are kept; the data's contents are part of it.
+    """Return the fingerprint under which runs of a spec are kept."""
+    return fingerprint(spec, **identity(spec))
 
-    Chains train on the fleet engine, which is the neutral choice; another engine would add its name here.
+
+def identity(spec: Spec) -> dict[str, str]:
+    """Return what addresses a run besides the fields of its spec: the data's contents, and the engine.
+
+    Chains train on the fleet engine, which is the neutral choice and goes without saying.
     """
-    return fingerprint(spec, data=spec.task.content_hash)
+    engine = engine_of(spec)
+    named = {} if engine == "fleet" else {"engine": engine}
+    return {"data": spec.task.content_hash, **named}
 
 
 def spec_of(run: Run) -> Spec:

@@ -1,9 +1,11 @@
-"""Training: the one closed loop, the fleet engine behind it, and what a run is made of.
+"""Training: the one closed loop, the engines behind it, and what a run is made of.
 
 What lives here:
 - `Spec`, `Training` and `From`, all that decides a run; `recipe`, one of the published `RECIPES`;
 - `train_fleet`, the loop, which takes a `Member` for each run; `fleet_key`, what runs must share for it; `Order`, which
-  examples an update sees; the engine for chains, of which a single run is the fleet of one;
+  examples an update sees;
+- two engines: chains train as one batched model, of which a single run is the fleet of one; any other network trains
+  module by module (decisions/0010-module-engine.md); `engine_of` says which a spec takes;
 - the family `Optimizer`, whose members work on an `Update`; in folders of their own, one per file: `optimizers`,
   `schedules`, `moments`, `probes` and `interventions`;
 - around the loop: `split_state` of a checkpoint, `example_of` a task, `environment`, `progress`, `keep_freed_memory`.
@@ -14,6 +16,7 @@ To add an optimiser, schedule, choice of moments, probe or intervention: one fil
 
 from surplus.training import interventions, moments, optimizers, probes, schedules
 from surplus.training.allocator import keep_freed_memory
+from surplus.training.engine import engine_of
 from surplus.training.environment import environment
 from surplus.training.loop import Member, fleet_key, split_state, train_fleet
 from surplus.training.optimizer import Optimizer, Update
@@ -32,6 +35,7 @@ __all__ = [
     "Spec",
     "Training",
     "Update",
+    "engine_of",
     "environment",
     "example_of",
     "fleet_key",

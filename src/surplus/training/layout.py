@@ -1,6 +1,7 @@
 """Where each parameter sits in a replica's row of the flat buffer, and how it is padded."""
 
 import math
+from collections.abc import Collection, Mapping
 from typing import NamedTuple, final
 
 import torch
@@ -32,21 +33,24 @@ class Layout:
     alignment and length of what they are given, so both must not depend on the number of replicas: every parameter
     begins at a multiple of 64 entries, and the feature axes of dense layers are padded with zeros to multiples that
     make each replica's slice of every activation and gradient a whole number of blocks. The zeros stay zero.
+
+    Args:
+        parameters: The parameters by name.
+        dense: The layers whose axes are padded.
+        multiple: What they are padded to.
     """
 
-    def __init__(self, model: nn.Module, batch_size: int) -> None:
-        self.multiple = max(QUAD, BLOCK // math.gcd(BLOCK, batch_size))
-        self._dense = {
-            name
-            for name, module in chain_of(model)
-            if isinstance(module, nn.Linear | nn.BatchNorm1d)
-        }
+    def __init__(
+        self, parameters: Mapping[str, Tensor], dense: Collection[str] = (), multiple: int = 1
+    ) -> None:
+        self.multiple = multiple
+        self._dense = dense
         self.places: list[Place] = []
         offset = 0
-        for name, parameter in model.named_parameters():
+        for name, parameter in parameters.items():
             padded = self._padded(name, tuple(parameter.shape))
             self.places.append(Place(name, tuple(parameter.shape), padded, offset))
-            offset += -(-math.prod(padded) // ALIGNED) * ALIGNED
+            offset += up(math.prod(padded), ALIGNED)
         self.width = offset
 
     def rows(
@@ -80,6 +84,14 @@ class Layout:
         if name.rpartition(".")[0] not in self._dense:
             return shape
         return tuple(up(size, self.multiple) for size in shape)
+
+
+def padded_layout(model: nn.Module, batch_size: int) -> Layout:
+    """Return the layout of a chain whose replicas run as one, dense layers padded to suit the batch size."""
+    multiple = max(QUAD, BLOCK // math.gcd(BLOCK, batch_size))
+    kinds = nn.Linear | nn.BatchNorm1d
+    dense = {name for name, module in chain_of(model) if isinstance(module, kinds)}
+    return Layout(dict(model.named_parameters()), dense, multiple)
 
 
 def up(size: int, multiple: int) -> int:

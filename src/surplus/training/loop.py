@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from surplus.base import Clock, InvalidArgument, Parts, RawTensor, Recorder
 from surplus.edits import from_raw, to_raw
 from surplus.masks import Mask
-from surplus.training.fleet import Fleet
+from surplus.training.engine import make_engine
 from surplus.training.interrupts import Interrupts
 from surplus.training.order import Order
 from surplus.training.progress import Progress, Silent
@@ -78,7 +78,7 @@ class _Loop:
         self.clock: Clock = self.training.clock(len(parts.train))
         self.step = members[0].step
         self.device = device
-        self.fleet = Fleet(
+        self.fleet = make_engine(
             [member.model for member in members],
             [member.spec.training for member in members],
             [member.seed for member in members],

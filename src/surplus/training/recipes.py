@@ -8,6 +8,7 @@ from surplus.nets.conv2 import Conv2
 from surplus.nets.conv4 import Conv4
 from surplus.nets.conv6 import Conv6
 from surplus.nets.lenet_300_100 import LeNet300100
+from surplus.nets.resnet_cifar import ResNetCIFAR
 from surplus.nets.vgg11 import VGG11
 from surplus.nets.vgg19_bn import VGG19BN
 from surplus.tasks.cifar10 import CIFAR10
@@ -70,6 +71,18 @@ def alexnet_cifar10() -> Spec:
     return Spec(net=AlexNetSmall(), task=CIFAR10(), training=_deep(0.01))
 
 
+def resnet20_cifar10() -> Spec:
+    """ResNet-20 on CIFAR-10 as in he2016deep, Section 4.2: 64,000 updates; without its shifts and flips of images."""
+    training = Training(
+        optimizer=SGD(learning_rate=0.1, momentum=0.9, weight_decay=1e-4),
+        schedule=StepDecay(milestones=(0.5, 0.75)),
+        num_steps=64_000,
+        snapshots=EachEpoch(every=10),
+        probes=(Evaluation(at=EachEpoch(every=2)),),
+    )
+    return Spec(net=ResNetCIFAR(depth=20), task=CIFAR10(), training=training)
+
+
 RECIPES: dict[str, Callable[[], Spec]] = {
     each.__name__.replace("_", "-"): each
     for each in (
@@ -82,6 +95,7 @@ RECIPES: dict[str, Callable[[], Spec]] = {
         vgg11_cifar10,
         vgg19_cifar10,
         alexnet_cifar10,
+        resnet20_cifar10,
     )
 }
 

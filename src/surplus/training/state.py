@@ -10,14 +10,14 @@ from torch import Tensor, nn
 from surplus.base import Clock, Part, Parts, unknown_name
 from surplus.masks import Mask
 from surplus.passes import Performance
-from surplus.training.fleet import Fleet
+from surplus.training.engine import Engine
 
 
 @final
 class Evaluated:
     """The fleet's losses and accuracies at one step, each part run at most once for all replicas and probes."""
 
-    def __init__(self, fleet: Fleet, parts: Parts) -> None:
+    def __init__(self, fleet: Engine, parts: Parts) -> None:
         self._fleet = fleet
         self._parts = parts
         self._found: dict[str, list[Performance]] = {}
@@ -34,7 +34,7 @@ class Evaluated:
 class ReplicaState:
     """Implements `RunState`; what is costly is computed when it is first asked for."""
 
-    fleet: Fleet
+    fleet: Engine
     replica: int
     step: int
     clock: Clock
