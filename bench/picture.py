@@ -23,7 +23,7 @@ def main() -> None:
         path = os.environ.get("CHROMIUM") or shutil.which("chromium")
         browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
         context = browser.new_context(
-            offline=True, viewport={"width": 1000, "height": 900}, device_scale_factor=1.6
+            offline=True, viewport={"width": 1120, "height": 900}, device_scale_factor=1.6
         )
         page = context.new_page()
         page.goto(f"file://{report}")
@@ -31,7 +31,7 @@ def main() -> None:
         assert cut is not None
         height = cut["y"] + cut["height"] + 20
         page.screenshot(
-            path=TARGET, clip={"x": 0, "y": 0, "width": 1000, "height": height}, full_page=True
+            path=TARGET, clip={"x": 0, "y": 0, "width": 1120, "height": height}, full_page=True
         )
         browser.close()
     print(TARGET)
