@@ -79,6 +79,8 @@ class Flow:
         """Outputs of operators in which units lie along one axis."""
         self.statistics: list[Statistic] = []
         self.sizes: list[Size] = []
+        self.computed: list[Integer | Dimension] = []
+        """What the code turned into a number that is no length: its value has to stay."""
         self.divides_freely = False
         """Whether an axis is being divided at places that integers of the user's say."""
         self.module = ""
@@ -123,6 +125,13 @@ class Flow:
             return NOTHING
         known: Carried = self._carried.get(tensor, NOTHING)  # type: ignore[no-untyped-call]
         return known
+
+    def along(self, tensor: Tensor, axis: int) -> Int[Tensor, " positions"] | None:
+        """Return the ids along one axis of a tensor of the model, or None where it has length 1."""
+        for label in self.of(tensor).labels:
+            if label.axes == (axis,):
+                return label.ids.reshape(-1)
+        return None
 
     def set(self, tensor: Tensor, carried: Carried) -> None:
         """Record what a tensor carries."""
@@ -217,6 +226,18 @@ class Flow:
             if axis in label.axes:
                 start, end = bounds
                 self.sizes.append(Size(integer, label.ids.narrow(axis, start, end - start), axis))
+
+    def freeze_computed(self) -> None:
+        """Hold every length that the code computes a number from, as it does to scale attention by its width."""
+        why = "the code computes a number from how many there are"
+        for source in self.computed:
+            if isinstance(source, Dimension):
+                found = [(label, source.axis) for label in source.labels]
+            else:
+                own = [each for each in self.sizes if each.integer == source]
+                found = [(Label(each.ids), each.axis) for each in own]
+            for label, axis in found:
+                self.freeze(label, [axis], why)
 
     def couple(self, label: Label, kind: str) -> None:
         """Say that units share the statistics that this operator computes."""

@@ -26,23 +26,41 @@ class Noted(int):
     source: Integer | Dimension | None
     parts: tuple[tuple[Integer, int], ...]
     """The attributes that it is a sum of, with their values."""
+    origins: tuple[Integer | Dimension, ...]
+    """All that it was computed from."""
+    used: list[Integer | Dimension]
+    """Where to note what becomes a number that is no length."""
 
-    def __new__(cls, value: int, source: Integer | Dimension | None) -> "Noted":
+    def __new__(
+        cls, value: int, source: Integer | Dimension | None, used: list[Integer | Dimension]
+    ) -> "Noted":
         """Wrap a value."""
         noted = super().__new__(cls, value)
         noted.source = source
         noted.parts = ((source, value),) if isinstance(source, Integer) else ()
+        noted.origins = () if source is None else (source,)
+        noted.used = used
         return noted
+
+    def __float__(self) -> float:
+        self.used += self.origins
+        return float(int(self))
 
 
 def _computed(name: str) -> Any:
     operation = getattr(int, name)
 
     def operate(self: Noted, *others: Any) -> Any:
+        if any(isinstance(each, float) for each in others):
+            return getattr(float(self), name)(*others)
         value = operation(self, *others)
         if type(value) is not int:
+            if isinstance(value, float):
+                self.used += self.origins
             return value
-        computed = Noted(value, None)
+        computed = Noted(value, None, self.used)
+        theirs = (each.origins for each in others if isinstance(each, Noted))
+        computed.origins = sum(theirs, self.origins)
         if name == "__add__" and isinstance(others[0], Noted) and self.parts and others[0].parts:
             computed.parts = self.parts + others[0].parts
         return computed
@@ -50,7 +68,7 @@ def _computed(name: str) -> Any:
     return operate
 
 
-for _name in ("add", "sub", "mul", "floordiv", "mod", "pow"):
+for _name in ("add", "sub", "mul", "truediv", "floordiv", "mod", "pow"):
     for _side in ("", "r"):
         setattr(Noted, f"__{_side}{_name}__", _computed(f"__{_side}{_name}__"))
 
@@ -70,7 +88,7 @@ def noted_integers(model: nn.Module, flow: Flow) -> Iterator[None]:
             if type(module).__module__.startswith("torch.nn.") and type(module) is not nn.Unflatten:
                 continue  # their integers follow from the shapes of their tensors
             for name, value in list(vars(module).items()):
-                noted = _noted(value, path, name)
+                noted = _noted(value, path, name, flow.computed)
                 if noted is not None:
                     replaced.append(_Replaced(module, name, value))
                     vars(module)[name] = noted
@@ -81,14 +99,14 @@ def noted_integers(model: nn.Module, flow: Flow) -> Iterator[None]:
             vars(module)[name] = original
 
 
-def _noted(value: Any, path: str, name: str) -> Any:
+def _noted(value: Any, path: str, name: str, used: list[Integer | Dimension]) -> Any:
     if name.startswith("_"):
         return None
     if type(value) is int:
-        return Noted(value, Integer(path, name, None))
+        return Noted(value, Integer(path, name, None), used)
     if type(value) in (tuple, list) and value and all(type(each) is int for each in value):
         return type(value)(
-            Noted(each, Integer(path, name, place)) for place, each in enumerate(value)
+            Noted(each, Integer(path, name, place), used) for place, each in enumerate(value)
         )
     return None
 
@@ -109,6 +127,9 @@ class _Watch(TorchFunctionMode):
         with _disable_current_modes():  # what the flow does with labels is no part of the run
             for integer, tensor, axis, bound in _bounds(name, args, kwargs):
                 self._flow.note_bound(integer, tensor, axis, bound)
+            if name == "scaled_dot_product_attention" and kwargs.get("scale") is None:
+                query = args[0] if args else kwargs["query"]
+                self._flow.computed.append(Dimension(self._flow.of(query).labels, query.dim() - 1))
         self._flow.divides_freely = _is_free(name, args, kwargs)
         try:
             result = function(*args, **kwargs)
@@ -133,13 +154,13 @@ class _Watch(TorchFunctionMode):
 
     def _lengths(self, args: Sequence[Any], result: Any) -> Any:
         """Let lengths that the code reads from a tensor remember which axis they are of."""
-        labels = self._flow.of(args[0]).labels
+        labels, used = self._flow.of(args[0]).labels, self._flow.computed
         if isinstance(result, tuple):
-            noted = (Noted(each, Dimension(labels, axis)) for axis, each in enumerate(result))
+            noted = (Noted(each, Dimension(labels, axis), used) for axis, each in enumerate(result))
             return torch.Size(noted)
         if len(args) > 1:
-            return Noted(result, Dimension(labels, args[1] % args[0].dim()))
-        return Noted(result, None)
+            return Noted(result, Dimension(labels, args[1] % args[0].dim()), used)
+        return Noted(result, None, used)
 
 
 def _sizes(

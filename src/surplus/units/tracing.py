@@ -19,6 +19,8 @@ from surplus.units.integers import noted_integers
 from surplus.units.labels import Carried, Label, compressed
 from surplus.units.rules import rule_for
 
+SCALED = "nn.MultiheadAttention with one head divides by the root of its width"
+
 
 def trace(model: nn.Module, example: Any) -> Flow:
     """Run a model once on an example, in evaluation mode, and follow its units.
@@ -39,6 +41,7 @@ def trace(model: nn.Module, example: Any) -> Flow:
             ) from failed
     flow.operator = "return"
     _tie_attention(model, flow)
+    flow.freeze_computed()
     for output in tree_leaves(outputs):
         for label in flow.of(output).labels:
             flow.atoms.protect(label.ids, "they are the outputs of the network")
@@ -68,7 +71,11 @@ def _tie_attention(model: nn.Module, flow: Flow) -> None:
             query = (
                 module.in_proj_weight if module.in_proj_weight is not None else module.q_proj_weight
             )
-            rows, columns = (label.ids.reshape(-1) for label in flow.of(query).labels)
+            rows, columns = flow.along(query, 0), flow.along(query, 1)
+            if rows is None or columns is None:
+                continue  # a single feature
+            if module.num_heads == 1:
+                flow.atoms.protect(rows, flow.because(SCALED))
             why = flow.because("nn.MultiheadAttention makes heads and features equally wide")
             flow.atoms.unite(rows[: len(columns)], columns, why)
 
