@@ -18,7 +18,7 @@ def norm(kind: str, width: int, groups: int, affine: bool) -> nn.Module:
     if kind == "batch":
         return nn.BatchNorm2d(width, affine=affine)
     if kind == "group":
-        return nn.GroupNorm(divided(width, groups), width, affine=affine)
+        return Spread(nn.GroupNorm(divided(width, groups), width, affine=affine))
     if kind == "instance":
         return Spread(nn.InstanceNorm2d(width, affine=affine))
     if kind == "layer":

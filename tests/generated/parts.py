@@ -57,14 +57,14 @@ class Last(nn.Module):
 
 
 class Spread(nn.Module):
-    """An instance normalisation, which torch runs only where there is more than one position."""
+    """A normalisation of maps, which torch runs only where there is more than one position."""
 
     def __init__(self, module: nn.Module) -> None:
         super().__init__()
         self.module = module
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.module(x) if x[0, 0].numel() > 1 else x
+        return self.module(x) if x[0, 0].numel() > 1 else x + 0.0
 
 
 class Nested(nn.Module):

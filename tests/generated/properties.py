@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils._pytree import tree_leaves
 
+from generated import maps, sequences
 from generated.network import build
 from generated.program import Program
 from surplus.base import InvalidArgument
@@ -146,10 +147,10 @@ def referee(model: nn.Module, example: Any, units: Units, random: Random) -> Non
 
     With a unit's outgoing weights at zero, whatever its incoming weights and what it carries along are, the outputs
     stay the same, and in the inputs of the layers that read it, only its own positions move. Units that share
-    statistics move one another, so these are left out.
+    statistics move one another, so these are left out, and networks in which units are summed without weights.
     """
     groups = [g for g in units.removable() if g.coupled is None and g.outgoing]
-    if not groups:
+    if not groups or any(meets_itself(module) for module in model.modules()):
         return
     group = random.choice(groups)
     unit = random.randrange(group.size)
@@ -178,6 +179,17 @@ def referee(model: nn.Module, example: Any, units: Units, random: Random) -> Non
             positions = apart.movedim(channels, 0).flatten(1).any(1).nonzero()[:, 0].tolist()
             assert set(positions) <= set(slot.index[unit].tolist())
             REFEREED["inputs"] += bool(positions)
+
+
+def meets_itself(module: nn.Module) -> bool:
+    """Say whether units are summed without weights, so that each moves all: norms, and attention with one head."""
+    if isinstance(module, maps.SpatialGate):
+        return module.form == 3
+    if isinstance(module, maps.Attention | sequences.Attention):
+        return module.heads == 1
+    if isinstance(module, sequences.Activation):
+        return module.block.form == 1
+    return isinstance(module, maps.Output | sequences.Output) and module.head is None
 
 
 def reads(model: nn.Module, slot: Any) -> bool:

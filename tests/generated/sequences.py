@@ -29,7 +29,7 @@ def norm(kind: str, width: int, groups: int, affine: bool) -> nn.Module:
     if kind == "batch":
         return Steps(nn.BatchNorm1d(width, affine=affine))
     if kind == "group":
-        return Steps(nn.GroupNorm(divided(width, groups), width, affine=affine))
+        return Steps(Spread(nn.GroupNorm(divided(width, groups), width, affine=affine)))
     if kind == "instance":
         return Steps(Spread(nn.InstanceNorm1d(width, affine=affine)))
     if kind == "layer":

@@ -1,7 +1,7 @@
 """The flow: what is known of every tensor while a model runs, and what the rules say to it."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple, final
@@ -11,7 +11,7 @@ from jaxtyping import Int
 from torch import Tensor, nn
 from torch.utils.weak import WeakTensorKeyDictionary
 
-from surplus.units.atoms import Atoms
+from surplus.units.atoms import NONE, Atoms
 from surplus.units.labels import NOTHING, Carried, Label, frozen
 
 LIBRARIES = (str(Path(torch.__file__).parent), str(Path(__file__).parent))
@@ -38,6 +38,22 @@ class Size(NamedTuple):
     integer: Integer
     ids: Int[Tensor, "..."]
     axis: int
+
+
+Lookup = Callable[["Integer | Dimension"], int | None]
+"""Returns the value that a length has after a removal, or None where it stays."""
+
+
+class Length(NamedTuple):
+    """A length that the code computes from others: after a removal, as many positions must be kept."""
+
+    formula: Callable[[Lookup], int]
+    origins: tuple[Integer | Dimension, ...]
+    ids: Int[Tensor, "..."]
+    """The atoms along its axis; all of length 1 where there are none."""
+    axis: int
+    size: int
+    reason: str
 
 
 class View(NamedTuple):
@@ -79,6 +95,7 @@ class Flow:
         """Outputs of operators in which units lie along one axis."""
         self.statistics: list[Statistic] = []
         self.sizes: list[Size] = []
+        self.lengths: list[Length] = []
         self.computed: list[Integer | Dimension] = []
         """What the code turned into a number that is no length: its value has to stay."""
         self.divides_freely = False
@@ -226,6 +243,22 @@ class Flow:
             if axis in label.axes:
                 start, end = bounds
                 self.sizes.append(Size(integer, label.ids.narrow(axis, start, end - start), axis))
+
+    def note_length(
+        self,
+        formula: Callable[[Lookup], int],
+        origins: tuple[Integer | Dimension, ...],
+        tensor: Tensor,
+        axis: int,
+        bounds: tuple[int, int],
+    ) -> None:
+        """Note that positions of a tensor's axis, between bounds, are as many as the code computes from other lengths."""
+        start, end = bounds
+        why = self.because("the code computes a length from others, which would not follow")
+        found = [label.ids for label in self.of(tensor).labels if axis in label.axes]
+        for ids in found or [torch.full((1,) * tensor.dim(), NONE)]:
+            part = ids.narrow(axis, start, end - start) if axis < ids.dim() and found else ids
+            self.lengths.append(Length(formula, origins, part, axis, end - start, why))
 
     def freeze_computed(self) -> None:
         """Hold every length that the code computes a number from, as it does to scale attention by its width."""

@@ -1,7 +1,8 @@
 """The user's own integers: which sizes in a run come from attributes of modules, such as `num_heads`."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import Any, NamedTuple, final
 
 import torch
@@ -9,7 +10,7 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import _disable_current_modes
 
-from surplus.units.flow import Dimension, Flow, Integer
+from surplus.units.flow import Dimension, Flow, Integer, Lookup
 
 SIZED = {
     "view", "reshape", "expand", "unflatten", "broadcast_to", "zeros", "ones", "empty", "full", "new_zeros", "new_ones",
@@ -26,6 +27,8 @@ class Noted(int):
     source: Integer | Dimension | None
     parts: tuple[tuple[Integer, int], ...]
     """The attributes that it is a sum of, with their values."""
+    formula: Callable[[Lookup], int]
+    """How it follows from what it was computed from."""
     origins: tuple[Integer | Dimension, ...]
     """All that it was computed from."""
     used: list[Integer | Dimension]
@@ -38,6 +41,7 @@ class Noted(int):
         noted = super().__new__(cls, value)
         noted.source = source
         noted.parts = ((source, value),) if isinstance(source, Integer) else ()
+        noted.formula = partial(_looked_up, source, value)
         noted.origins = () if source is None else (source,)
         noted.used = used
         return noted
@@ -45,6 +49,15 @@ class Noted(int):
     def __float__(self) -> float:
         self.used += self.origins
         return float(int(self))
+
+
+def _looked_up(source: Integer | Dimension | None, value: int, now: Lookup) -> int:
+    found = None if source is None else now(source)
+    return value if found is None else found
+
+
+def _applied(operation: Any, operands: Sequence[Any], now: Lookup) -> int:
+    return operation(*(each.formula(now) if isinstance(each, Noted) else each for each in operands))
 
 
 def _computed(name: str) -> Any:
@@ -60,6 +73,7 @@ def _computed(name: str) -> Any:
             return value
         computed = Noted(value, None, self.used)
         theirs = (each.origins for each in others if isinstance(each, Noted))
+        computed.formula = partial(_applied, operation, (self, *others))
         computed.origins = sum(theirs, self.origins)
         if name == "__add__" and isinstance(others[0], Noted) and self.parts and others[0].parts:
             computed.parts = self.parts + others[0].parts
@@ -125,8 +139,11 @@ class _Watch(TorchFunctionMode):
         kwargs = kwargs or {}
         name = getattr(function, "__name__", "")
         with _disable_current_modes():  # what the flow does with labels is no part of the run
-            for integer, tensor, axis, bound in _bounds(name, args, kwargs):
-                self._flow.note_bound(integer, tensor, axis, bound)
+            for size, tensor, axis, bound in _bounds(name, args, kwargs):
+                if isinstance(size.source, Integer):
+                    self._flow.note_bound(size.source, tensor, axis, bound)
+                elif size.source is None:
+                    self._flow.note_length(size.formula, size.origins, tensor, axis, bound)
             if name == "scaled_dot_product_attention" and kwargs.get("scale") is None:
                 query = args[0] if args else kwargs["query"]
                 self._flow.computed.append(Dimension(self._flow.of(query).labels, query.dim() - 1))
@@ -151,6 +168,9 @@ class _Watch(TorchFunctionMode):
             self._flow.note_sum(size.parts, result, axis)
         elif size.source is not None:
             self._flow.note_size(size.source, result, axis)
+        elif size.origins:
+            bounds = (0, result.shape[axis])
+            self._flow.note_length(size.formula, size.origins, result, axis, bounds)
 
     def _lengths(self, args: Sequence[Any], result: Any) -> Any:
         """Let lengths that the code reads from a tensor remember which axis they are of."""
@@ -182,7 +202,7 @@ def _sizes(
 
 def _bounds(
     name: str, args: Sequence[Any], kwargs: dict[str, Any]
-) -> Iterator[tuple[Integer, Tensor, int, tuple[int, int]]]:
+) -> Iterator[tuple[Noted, Tensor, int, tuple[int, int]]]:
     """Yield each integer that says how many positions of a tensor's axis are taken, with these positions."""
     if not args or not isinstance(args[0], Tensor):
         return
@@ -193,8 +213,8 @@ def _bounds(
         for place, size in enumerate(
             reversed(args[1] if len(args) > 1 else kwargs["normalized_shape"])
         ):
-            if isinstance(size, Noted) and isinstance(size.source, Integer):
-                yield size.source, source, source.dim() - 1 - place, (0, int(size))
+            if isinstance(size, Noted):
+                yield size, source, source.dim() - 1 - place, (0, int(size))
     elif name in ("split", "split_with_sizes", "narrow"):
         axis = kwargs.get("dim", args[2] if len(args) > 2 else 0)
         if name == "narrow":
@@ -204,9 +224,10 @@ def _bounds(
             given = args[1] if len(args) > 1 else kwargs.get("split_size_or_sections", ())
             start, sizes = 0, [given] if isinstance(given, int) else given
         for size in sizes:
-            if isinstance(size, Noted) and isinstance(size.source, Integer):
-                yield size.source, source, axis % source.dim(), (start, start + size)
-            start += size
+            end = min(int(start + size), source.shape[axis])
+            if isinstance(size, Noted):
+                yield size, source, axis % source.dim(), (int(start), end)
+            start = end
 
 
 def _is_free(name: str, args: Sequence[Any], kwargs: dict[str, Any]) -> bool:
@@ -225,7 +246,7 @@ def _is_free(name: str, args: Sequence[Any], kwargs: dict[str, Any]) -> bool:
     )
 
 
-def _slices(source: Tensor, key: Any) -> Iterator[tuple[Integer, Tensor, int, tuple[int, int]]]:
+def _slices(source: Tensor, key: Any) -> Iterator[tuple[Noted, Tensor, int, tuple[int, int]]]:
     keys = key if isinstance(key, tuple) else (key,)
     axis = 0
     for place, each in enumerate(keys):
@@ -234,7 +255,6 @@ def _slices(source: Tensor, key: Any) -> Iterator[tuple[Integer, Tensor, int, tu
             continue
         if isinstance(each, slice):
             for bound in (each.start, each.stop):
-                if isinstance(bound, Noted) and isinstance(bound.source, Integer):
-                    end = bound if bound >= 0 else bound + source.shape[axis]
-                    yield bound.source, source, axis, (0, int(end))
+                if isinstance(bound, Noted) and 0 <= bound <= source.shape[axis]:
+                    yield bound, source, axis, (0, int(bound))
         axis += each is not None

@@ -59,12 +59,20 @@ def _boxed(atoms: Atoms, ids: Tensor, roots: Tensor, reason: str) -> bool:
     if any(_depends_only_on(units, axis, axes) for axis in axes):
         return False
     chosen = max(axes, key=lambda axis: ids.shape[axis])
-    first = ids
+    first, first_units = ids, units
     for axis in axes:
         if axis != chosen:
-            first = first.narrow(axis, 0, 1)
-    atoms.unite(ids, first, reason)
-    return True
+            first, first_units = first.narrow(axis, 0, 1), first_units.narrow(axis, 0, 1)
+    if bool(_apart(units, first_units).any()):
+        atoms.unite(ids, first, reason)
+        return True
+    atoms.protect(ids, reason)  # tied as far as can be, and what belongs to no unit is in between
+    return False
+
+
+def _apart(some: Tensor, others: Tensor) -> Tensor:
+    """Say where two different units meet."""
+    return (some != others) & (some != NONE) & (others != NONE)
 
 
 def _depends_only_on(units: Tensor, axis: int, axes: list[int]) -> bool:
@@ -98,8 +106,14 @@ def _divided(atoms: Atoms, regularity: Regularity, roots: Tensor, kinds: Tensor)
         protected, _ = atoms.reasons(roots)
         if bool((protected[units] != NONE).all()):
             return "fits"
-        for piece in regularity.blocks:
-            atoms.protect(piece, regularity.reason)
-        return "fits"
+        return _fixed(atoms, regularity)
+    if not bool(_apart(torch.stack(pieces), pieces[0]).any()):
+        return _fixed(atoms, regularity)
     atoms.unite(torch.stack(regularity.blocks), regularity.blocks[0], regularity.reason)
     return "tied"
+
+
+def _fixed(atoms: Atoms, regularity: Regularity) -> str:
+    for piece in regularity.blocks:
+        atoms.protect(piece, regularity.reason)
+    return "fits"

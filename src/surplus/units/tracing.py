@@ -7,7 +7,7 @@ from typing import Any, final
 import torch
 from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
-from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._python_dispatch import TorchDispatchMode, _disable_current_modes
 from torch.utils._pytree import tree_leaves, tree_map
 from torch.utils.weak import TensorWeakRef
 
@@ -123,7 +123,8 @@ def _watched(model: nn.Module, flow: Flow) -> Iterator[None]:
             running.append(name)
             flow.module = name
             if inputs and isinstance(inputs[0], Tensor):
-                _note_bare_normalisation(flow, name, module, inputs[0])
+                with _disable_current_modes():  # what the flow does with labels is no part of the run
+                    _note_bare_normalisation(flow, name, module, inputs[0])
 
         return hook
 
