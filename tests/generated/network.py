@@ -22,8 +22,8 @@ class Images(nn.Module):
             self.blocks.append(maps.make(block, shape))
             shape = self.blocks[-1].shape
         width, side = shape
-        self.head = nn.Linear(width * side * side if self.end % 3 == 1 else width, 3)
-        self.last = nn.Conv2d(width, 2, 1)
+        features = width * side * side if self.end % 3 == 1 else width
+        self.head = nn.Conv2d(width, 2, 1) if self.end % 3 == 2 else nn.Linear(features, 3)
 
     def forward(self, x: Tensor) -> Any:
         outputs = self.modules()
@@ -35,7 +35,7 @@ class Images(nn.Module):
         if self.end % 3 == 0:
             y = self.head(x.mean((2, 3)))
         else:
-            y = self.head(x.flatten(1)) if self.end % 3 == 1 else self.last(x)
+            y = self.head(x.flatten(1)) if self.end % 3 == 1 else self.head(x)
         others = [each for more in seen for each in more]
         for each in seen:
             each.clear()
@@ -49,14 +49,19 @@ class Steps(nn.Module):
         super().__init__()
         shape = (program.width, program.length)
         self.end = program.end
-        self.embedding = nn.Embedding(7, program.width)
-        self.first = nn.Linear(3, program.width)
+        self.tied = self.end % 3 == 2
+        if self.end < 3 or self.tied:
+            self.embedding = nn.Embedding(7, program.width)
+        if self.end > 2:
+            self.first = nn.Linear(3, program.width)
         self.blocks = nn.ModuleList()
         for block in program.blocks:
             self.blocks.append(sequences.make(block, shape))
             shape = self.blocks[-1].shape
-        self.head = nn.Linear(shape[0], 4)
-        self.out = nn.Linear(shape[0], program.width) if shape[0] != program.width else nn.Identity()
+        same = self.tied and shape[0] == program.width
+        self.head = (
+            nn.Identity() if same else nn.Linear(shape[0], program.width if self.tied else 4)
+        )
 
     def forward(self, x: Tensor) -> Any:
         seen = [each.seen for each in self.modules() if isinstance(each, sequences.Output)]
@@ -70,7 +75,7 @@ class Steps(nn.Module):
         elif self.end % 3 == 1:
             y = self.head(x.mean(1))
         else:  # tied to the embedding
-            y = self.out(x) @ self.embedding.weight.T
+            y = self.head(x) @ self.embedding.weight.T
         others = [each for more in seen for each in more]
         for each in seen:
             each.clear()

@@ -143,6 +143,14 @@ class Flow:
         known: Carried = self._carried.get(tensor, NOTHING)  # type: ignore[no-untyped-call]
         return known
 
+    def note_blocks(self, tensor: Tensor, axis: int, num_blocks: int) -> None:
+        """Note that an axis is made of equal blocks, as many as a literal says."""
+        for label in self.of(tensor).labels:
+            if axis in label.axes and num_blocks > 1:
+                blocks = label.ids.movedim(axis, 0).reshape(num_blocks, -1)
+                why = self.because("they are shuffled in equal groups")
+                self.atoms.even(tuple(blocks), why)
+
     def along(self, tensor: Tensor, axis: int) -> Int[Tensor, " positions"] | None:
         """Return the ids along one axis of a tensor of the model, or None where it has length 1."""
         for label in self.of(tensor).labels:
@@ -174,6 +182,8 @@ class Flow:
             self._note_constant(source, tensor, axis)
             return
         labels: list[Label | None] = []
+        if isinstance(source, Integer) and not any(axis in each.axes for each in carried.labels):
+            self._note_fixed(source, tensor.shape[axis])
         for label in carried.labels:
             left: Label | None = label
             if axis in label.axes:
@@ -239,10 +249,17 @@ class Flow:
         self, integer: Integer, tensor: Tensor, axis: int, bounds: tuple[int, int]
     ) -> None:
         """Note that an integer counts positions of a tensor's axis, between bounds."""
-        for label in self.of(tensor).labels:
-            if axis in label.axes:
-                start, end = bounds
-                self.sizes.append(Size(integer, label.ids.narrow(axis, start, end - start), axis))
+        start, end = bounds
+        carried = self.of(tensor)
+        found = [label.ids for label in carried.labels if axis in label.axes]
+        for ids in found:
+            self.sizes.append(Size(integer, ids.narrow(axis, start, end - start), axis))
+        if not found and not carried.wild and end > start:
+            self._note_fixed(integer, end - start)
+
+    def _note_fixed(self, integer: Integer, size: int) -> None:
+        """Note that an integer counts positions that are no units, so that it cannot count fewer units either."""
+        self.sizes.append(Size(integer, torch.full((size,), NONE), 0))
 
     def note_length(
         self,

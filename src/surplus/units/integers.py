@@ -138,6 +138,7 @@ class _Watch(TorchFunctionMode):
     ) -> Any:
         kwargs = kwargs or {}
         name = getattr(function, "__name__", "")
+        self._flow.operator = name
         with _disable_current_modes():  # what the flow does with labels is no part of the run
             for size, tensor, axis, bound in _bounds(name, args, kwargs):
                 if isinstance(size.source, Integer):
@@ -147,6 +148,9 @@ class _Watch(TorchFunctionMode):
             if name == "scaled_dot_product_attention" and kwargs.get("scale") is None:
                 query = args[0] if args else kwargs["query"]
                 self._flow.computed.append(Dimension(self._flow.of(query).labels, query.dim() - 1))
+            if name == "channel_shuffle":
+                groups = args[1] if len(args) > 1 else kwargs["groups"]
+                self._flow.note_blocks(args[0], 1, int(groups))
         self._flow.divides_freely = _is_free(name, args, kwargs)
         try:
             result = function(*args, **kwargs)

@@ -41,6 +41,7 @@ def trace(model: nn.Module, example: Any) -> Flow:
             ) from failed
     flow.operator = "return"
     _tie_attention(model, flow)
+    _tie_recurrent(model, flow)
     flow.freeze_computed()
     for output in tree_leaves(outputs):
         for label in flow.of(output).labels:
@@ -78,6 +79,18 @@ def _tie_attention(model: nn.Module, flow: Flow) -> None:
                 flow.atoms.protect(rows, flow.because(SCALED))
             why = flow.because("nn.MultiheadAttention makes heads and features equally wide")
             flow.atoms.unite(rows[: len(columns)], columns, why)
+
+
+def _tie_recurrent(model: nn.Module, flow: Flow) -> None:
+    """Tie what a recurrent layer reads of its state to what it computes of it, also where it ran a single step."""
+    for module in model.modules():
+        if not isinstance(module, nn.RNNBase | nn.RNNCellBase) or getattr(module, "proj_size", 0):
+            continue
+        for name, weight in module.named_parameters(recurse=False):
+            rows, columns = flow.along(weight, 0), flow.along(weight, 1)
+            if name.startswith("weight_hh") and rows is not None and columns is not None:
+                why = flow.because("a recurrent layer reads the state that it computes")
+                flow.atoms.unite(rows.view(-1, len(columns)), columns, why)
 
 
 def arguments(example: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:
