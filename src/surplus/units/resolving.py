@@ -100,6 +100,8 @@ def _divided(atoms: Atoms, regularity: Regularity, roots: Tensor, kinds: Tensor)
         return "fits"
     equal = bool((sizes == sizes[0]).all())
     alone = bool(((counts > 0).sum(1) == 1).all()) and len(units) == len(pieces) * int(sizes[0])
+    if equal and alone and int(sizes[0]) == 1:
+        return _fixed(atoms, regularity)  # the only position of a piece has to stay
     if equal and alone and len(torch.unique(kinds[units])) == 1:
         return "even"
     if not equal or len(units) < 2:
