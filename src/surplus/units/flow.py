@@ -1,7 +1,8 @@
 """The flow: what is known of every tensor while a model runs, and what the rules say to it."""
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple, final
@@ -9,12 +10,23 @@ from typing import Any, NamedTuple, final
 import torch
 from jaxtyping import Int
 from torch import Tensor, nn
+from torch.utils._pytree import tree_leaves
 from torch.utils.weak import WeakTensorKeyDictionary
 
 from surplus.units.atoms import NONE, Atoms
 from surplus.units.labels import NOTHING, Carried, Label, frozen
 
+STRICT = False
+"""Whether an error inside a rule surfaces, as tests want it, instead of protecting what the rule was for."""
 LIBRARIES = (str(Path(torch.__file__).parent), str(Path(__file__).parent))
+PASSED = (
+    LIBRARIES[1],
+    *(
+        f"{LIBRARIES[0]}/{each}"
+        for each in ("overrides.py", "functional.py", "_tensor.py", "nn/functional.py", "_compile", "_dynamo", "utils")
+    ),
+)
+"""Code through which calls of the user's pass on their way to an operator."""
 
 
 class Integer(NamedTuple):
@@ -96,6 +108,8 @@ class Flow:
         self.statistics: list[Statistic] = []
         self.sizes: list[Size] = []
         self.lengths: list[Length] = []
+        self.failed = False
+        """Whether an error of this package's is on its way up."""
         self.computed: list[Integer | Dimension] = []
         """What the code turned into a number that is no length: its value has to stay."""
         self.divides_freely = False
@@ -241,7 +255,8 @@ class Flow:
                 return
             ids = found[0].ids.reshape(-1)
         else:
-            return
+            ids = self.atoms.add("", axis, tensor.shape[axis])
+            self.atoms.protect(ids, self.because(f"the code says that there are {source}"))
         carried = self.of(tensor)
         self.set(tensor, replace(carried, labels=(*carried.labels, Label(ids.view(shape), True))))
 
@@ -299,10 +314,35 @@ class Flow:
         for label in weight.labels[:1]:
             self.singles.setdefault(self.name_of(label), self.order)
 
+    @contextmanager
+    def guarded(self, tensors: Any) -> Iterator[None]:
+        """Turn an error of this package's into a protection of the units of some tensors; tests let it surface."""
+        try:
+            yield
+        except Exception as failed:
+            if STRICT:
+                self.failed = True
+                raise
+            for each in tree_leaves(tensors):
+                self.protect(self.of(each), f"Surplus failed to follow them, with {failed!r}")
+
     def because(self, why: str) -> str:
         """Complete a reason with the operator, the module and the line of the user's code."""
         module = f" in `{self.module}`" if self.module else ""
         return f"{why} (`{self.operator}`{module}{_source_line()})"
+
+
+def called_by_torch() -> bool:
+    """Say whether the function of torch that runs now was called by a module of torch, not by the user's code."""
+    frame = sys._getframe(1)
+    while frame is not None:
+        path = frame.f_code.co_filename
+        if not path.startswith(PASSED) and not path.startswith("<"):
+            return path.startswith(LIBRARIES[0])
+        if frame.f_back is None:
+            break
+        frame = frame.f_back
+    return False
 
 
 def _source_line() -> str:

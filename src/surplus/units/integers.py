@@ -9,14 +9,17 @@ import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import _disable_current_modes
+from torch.utils._pytree import tree_leaves
 
-from surplus.units.flow import Dimension, Flow, Integer, Lookup
+from surplus.units.flow import Dimension, Flow, Integer, Lookup, called_by_torch
 
 SIZED = {
     "view", "reshape", "expand", "unflatten", "broadcast_to", "zeros", "ones", "empty", "full", "new_zeros", "new_ones",
     "new_empty", "new_full", "rand", "randn",
 }  # fmt: skip
 """Functions that take the sizes of what they return."""
+OPAQUE = {"numpy", "__array__", "__dlpack__", "tolist", "as_strided", "meshgrid", "cartesian_prod", "block_diag"}
+"""Functions whose results do not show what they were made of."""
 SHAPE: Any = vars(torch._C.TensorBase)["shape"].__get__
 
 
@@ -139,18 +142,8 @@ class _Watch(TorchFunctionMode):
         kwargs = kwargs or {}
         name = getattr(function, "__name__", "")
         self._flow.operator = name
-        with _disable_current_modes():  # what the flow does with labels is no part of the run
-            for size, tensor, axis, bound in _bounds(name, args, kwargs):
-                if isinstance(size.source, Integer):
-                    self._flow.note_bound(size.source, tensor, axis, bound)
-                elif size.source is None:
-                    self._flow.note_length(size.formula, size.origins, tensor, axis, bound)
-            if name == "scaled_dot_product_attention" and kwargs.get("scale") is None:
-                query = args[0] if args else kwargs["query"]
-                self._flow.computed.append(Dimension(self._flow.of(query).labels, query.dim() - 1))
-            if name == "channel_shuffle":
-                groups = args[1] if len(args) > 1 else kwargs["groups"]
-                self._flow.note_blocks(args[0], 1, int(groups))
+        with self._flow.guarded((args, kwargs)), _disable_current_modes():  # no part of the run
+            self._before(name, args, kwargs)
         self._flow.divides_freely = _is_free(name, args, kwargs)
         try:
             result = function(*args, **kwargs)
@@ -159,14 +152,34 @@ class _Watch(TorchFunctionMode):
         if function == SHAPE or name in ("size", "numel"):
             return self._lengths(args, result)
         if name in SIZED and isinstance(result, Tensor):
-            with _disable_current_modes():
+            with self._flow.guarded(result), _disable_current_modes():
                 for axis, size in _sizes(name, args, kwargs, result.dim()):
                     self._note(size, result, axis)
         return result
 
+    def _before(self, name: str, args: Sequence[Any], kwargs: dict[str, Any]) -> None:
+        """Note what the arguments of a function say about lengths."""
+        flow = self._flow
+        for size, tensor, axis, bound in _bounds(name, args, kwargs):
+            if not isinstance(size, Noted):
+                flow.note_length(partial(_looked_up, None, bound[1] - bound[0]), (), tensor, axis, bound)
+            elif isinstance(size.source, Integer):
+                flow.note_bound(size.source, tensor, axis, bound)
+            elif size.source is None:
+                flow.note_length(size.formula, size.origins, tensor, axis, bound)
+        if name == "scaled_dot_product_attention" and kwargs.get("scale") is None:
+            query = args[0] if args else kwargs["query"]
+            flow.computed.append(Dimension(flow.of(query).labels, query.dim() - 1))
+        if name == "channel_shuffle":
+            groups = args[1] if len(args) > 1 else kwargs["groups"]
+            flow.note_blocks(args[0], 1, int(groups))
+        if name in OPAQUE:
+            for each in tree_leaves((args, kwargs)):
+                flow.protect(flow.of(each), "they are used in a way that cannot be followed")
+
     def _note(self, size: int, result: Tensor, axis: int) -> None:
         if not isinstance(size, Noted):
-            if size != -1:
+            if size != -1 and not (self._flow.of(result).wild and called_by_torch()):
                 self._flow.note_size(size, result, axis)
         elif len(size.parts) > 1:
             self._flow.note_sum(size.parts, result, axis)
@@ -206,7 +219,7 @@ def _sizes(
 
 def _bounds(
     name: str, args: Sequence[Any], kwargs: dict[str, Any]
-) -> Iterator[tuple[Noted, Tensor, int, tuple[int, int]]]:
+) -> Iterator[tuple[int, Tensor, int, tuple[int, int]]]:
     """Yield each integer that says how many positions of a tensor's axis are taken, with these positions."""
     if not args or not isinstance(args[0], Tensor):
         return
@@ -214,12 +227,14 @@ def _bounds(
     if name in ("__getitem__", "__setitem__"):
         yield from _slices(source, args[1])
     elif name in ("layer_norm", "rms_norm"):
+        by_torch = called_by_torch()
         for place, size in enumerate(
             reversed(args[1] if len(args) > 1 else kwargs["normalized_shape"])
         ):
-            if isinstance(size, Noted):
+            if isinstance(size, Noted) or not by_torch:
                 yield size, source, source.dim() - 1 - place, (0, int(size))
     elif name in ("split", "split_with_sizes", "narrow"):
+        by_torch = called_by_torch()
         axis = kwargs.get("dim", args[2] if len(args) > 2 else 0)
         if name == "narrow":
             axis, start, length = (*args[1:], *kwargs.values())[:3]
@@ -229,7 +244,7 @@ def _bounds(
             start, sizes = 0, [given] if isinstance(given, int) else given
         for size in sizes:
             end = min(int(start + size), source.shape[axis])
-            if isinstance(size, Noted):
+            if isinstance(size, Noted) or not by_torch:
                 yield size, source, axis % source.dim(), (int(start), end)
             start = end
 
@@ -250,7 +265,7 @@ def _is_free(name: str, args: Sequence[Any], kwargs: dict[str, Any]) -> bool:
     )
 
 
-def _slices(source: Tensor, key: Any) -> Iterator[tuple[Noted, Tensor, int, tuple[int, int]]]:
+def _slices(source: Tensor, key: Any) -> Iterator[tuple[int, Tensor, int, tuple[int, int]]]:
     keys = key if isinstance(key, tuple) else (key,)
     axis = 0
     for place, each in enumerate(keys):
@@ -259,6 +274,9 @@ def _slices(source: Tensor, key: Any) -> Iterator[tuple[Noted, Tensor, int, tupl
             continue
         if isinstance(each, slice):
             for bound in (each.start, each.stop):
-                if isinstance(bound, Noted) and 0 <= bound <= source.shape[axis]:
+                if type(bound) is int and bound < 0:  # so many at the end
+                    end = source.shape[axis]
+                    yield bound, source, axis, (max(0, end + bound), end)
+                elif isinstance(bound, int) and 0 < bound <= source.shape[axis]:
                     yield bound, source, axis, (0, int(bound))
         axis += each is not None

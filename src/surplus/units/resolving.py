@@ -31,7 +31,7 @@ def resolve(atoms: Atoms) -> Resolved:
         even = []
         for regularity in atoms.regularities:
             state = _divided(atoms, regularity, roots, kinds)
-            changed.append(state == "tied")
+            changed.append(state == "changed")
             if state == "even":
                 even.append(regularity)
         if not any(changed):
@@ -47,7 +47,7 @@ def signatures(atoms: Atoms, roots: Int[Tensor, " atoms"]) -> Int[Tensor, " atom
     generator = torch.Generator().manual_seed(0)
     limits = torch.iinfo(torch.int64)
     numbers = torch.randint(limits.min, limits.max, (len(atoms.axes),), generator=generator)
-    sizes = torch.tensor([axis.size for axis in atoms.axes])
+    sizes = torch.tensor([axis.size for axis in atoms.axes], dtype=torch.int64)
     spread = torch.repeat_interleave(numbers, sizes)
     return torch.zeros(atoms.size, dtype=torch.int64).index_add_(0, roots, spread)
 
@@ -86,7 +86,7 @@ def _depends_only_on(units: Tensor, axis: int, axes: list[int]) -> bool:
 def _divided(atoms: Atoms, regularity: Regularity, roots: Tensor, kinds: Tensor) -> str:
     """Say whether each unit has its share in every piece ("fits"), or as many must go from each ("even").
 
-    If neither can be, the positions of the pieces are tied ("tied"), or protected where the pieces differ in size.
+    If neither can be, the positions of the pieces are tied ("changed"), or protected where the pieces differ in size.
     """
     pieces = [torch.where(ids == NONE, NONE, roots[ids]) for ids in regularity.blocks]
     units, inverse = torch.unique(torch.cat(pieces), return_inverse=True)
@@ -101,21 +101,25 @@ def _divided(atoms: Atoms, regularity: Regularity, roots: Tensor, kinds: Tensor)
     equal = bool((sizes == sizes[0]).all())
     alone = bool(((counts > 0).sum(1) == 1).all()) and len(units) == len(pieces) * int(sizes[0])
     if equal and alone and int(sizes[0]) == 1:
-        return _fixed(atoms, regularity)  # the only position of a piece has to stay
+        return _fixed(atoms, regularity, roots, units)  # the only position of a piece has to stay
     if equal and alone and len(torch.unique(kinds[units])) == 1:
+        protected, _ = atoms.reasons(roots)
+        if bool((protected[units] != NONE).any()):
+            return _fixed(atoms, regularity, roots, units)
         return "even"
     if not equal or len(units) < 2:
-        protected, _ = atoms.reasons(roots)
-        if bool((protected[units] != NONE).all()):
-            return "fits"
-        return _fixed(atoms, regularity)
+        return _fixed(atoms, regularity, roots, units)
     if not bool(_apart(torch.stack(pieces), pieces[0]).any()):
-        return _fixed(atoms, regularity)
+        return _fixed(atoms, regularity, roots, units)
     atoms.unite(torch.stack(regularity.blocks), regularity.blocks[0], regularity.reason)
-    return "tied"
+    return "changed"
 
 
-def _fixed(atoms: Atoms, regularity: Regularity) -> str:
+def _fixed(atoms: Atoms, regularity: Regularity, roots: Tensor, units: Tensor) -> str:
+    """Protect all positions of the pieces, which changes something if they were not before."""
+    protected, _ = atoms.reasons(roots)
+    if bool((protected[units] != NONE).all()):
+        return "fits"
     for piece in regularity.blocks:
         atoms.protect(piece, regularity.reason)
-    return "fits"
+    return "changed"

@@ -13,10 +13,10 @@ from torch.utils.weak import TensorWeakRef
 
 from surplus.base import InvalidArgument
 from surplus.units.atoms import NONE
-from surplus.units.chain import evaluating
+from surplus.units.chain import check_module, evaluating, left_as_found
 from surplus.units.flow import Flow, Integer, View
 from surplus.units.integers import noted_integers
-from surplus.units.labels import Carried, Label, compressed
+from surplus.units.labels import NOTHING, Carried, Label, compressed
 from surplus.units.rules import rule_for
 
 SCALED = "nn.MultiheadAttention with one head divides by the root of its width"
@@ -28,13 +28,16 @@ def trace(model: nn.Module, example: Any) -> Flow:
     Raises:
         InvalidArgument: the model does not run on the example.
     """
+    check_module(model)
     flow = Flow(model)
     positional, named = arguments(example)
-    with torch.no_grad(), evaluating(model), plain_kernels(model), _watched(model, flow):
+    with torch.no_grad(), evaluating(model), left_as_found(model), plain_kernels(model), _watched(model, flow):
         try:
             with _Tracer(flow), noted_integers(model, flow):
                 outputs = model(*positional, **named)
-        except (RuntimeError, TypeError, ValueError, IndexError, AttributeError) as failed:
+        except Exception as failed:
+            if flow.failed:
+                raise
             raise InvalidArgument(
                 f"The model does not run on an example of {described(example)}:"
                 f" {flow.because(str(failed))}."
@@ -170,7 +173,9 @@ class _Tracer(TorchDispatchMode):  # type: ignore[no-untyped-call]
         flow.order += 1
         flow.operator = str(operator.overloadpacket)
         tensors = [each for each in tree_leaves(outputs) if isinstance(each, Tensor)]
-        results = rule_for(operator)(flow, operator, args, kwargs, tensors)
+        results = [NOTHING for _ in tensors]
+        with flow.guarded((args, kwargs)):
+            results = rule_for(operator)(flow, operator, args, kwargs, tensors)
         for tensor, carried in zip(tensors, results, strict=True):
             flow.set(tensor, carried)
             if not carried.weight:
@@ -186,6 +191,8 @@ class _Tracer(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     def _owner(self, tensor: Tensor) -> Tensor:
         """Return the tensor that the memory of this one was made for."""
+        if tensor.layout != torch.strided:
+            return tensor
         address = tensor.untyped_storage().data_ptr()
         known = self._owners.get(address)
         owner = known() if known is not None else None

@@ -70,6 +70,21 @@ def shuffle(
     return [replace(carried, labels=tuple(each for each in held if each))]
 
 
+def shifted(
+    flow: Flow, operator: Any, args: Sequence[Any], kwargs: dict[str, Any], outputs: list[Tensor]
+) -> list[Carried]:
+    """Roll positions round, or take windows of them: how far and how wide is fixed."""
+    source = args[0]
+    given = args[2] if operator._schema.name == "aten::roll" and len(args) > 2 else args[1]
+    if operator._schema.name == "aten::roll" and len(args) < 3:
+        given = range(source.dim())
+    axes = [each % source.dim() for each in ([given] if isinstance(given, int) else given)]
+    why = "they are shifted, or taken in windows"
+    held = (flow.freeze(label, axes, why) for label in flow.of(source).labels)
+    flow.set(source, replace(flow.of(source), labels=tuple(each for each in held if each)))
+    return move(flow, operator, args, kwargs, outputs)
+
+
 def _run(operator: Any, rest: Sequence[Any], kwargs: dict[str, Any], ids: Tensor) -> Any:
     if (
         operator._schema.name in FOLDS
@@ -145,11 +160,13 @@ def _cuts(source: Tensor, rest: Sequence[Any], name: str) -> tuple[int, list[int
 MOVING = (
     "view", "_unsafe_view", "_reshape_alias", "reshape", "permute", "transpose", "t", "movedim", "expand", "squeeze",
     "unsqueeze", "select", "slice", "narrow", "split", "split_with_sizes", "unsafe_split", "unsafe_split_with_sizes",
-    "chunk", "unbind", "alias", "detach", "clone", "contiguous", "lift", "flip", "roll", "rot90", "repeat",
-    "repeat_interleave", "channel_shuffle", "unfold", "diagonal", "tril", "triu",
+    "chunk", "unbind", "alias", "detach", "clone", "contiguous", "lift", "flip", "rot90", "repeat",
+    "repeat_interleave", "channel_shuffle", "diagonal", "tril", "triu",
 )  # fmt: skip
 RULES = dict.fromkeys(MOVING, move) | {
     "as_strided": restride,
     "pixel_shuffle": shuffle,
     "pixel_unshuffle": shuffle,
+    "roll": shifted,
+    "unfold": shifted,
 }
