@@ -10,6 +10,7 @@ from typing import Any, NamedTuple, final
 import torch
 from jaxtyping import Int
 from torch import Tensor, nn
+from torch.utils._python_dispatch import _disable_current_modes
 from torch.utils._pytree import tree_leaves
 from torch.utils.weak import WeakTensorKeyDictionary
 
@@ -291,6 +292,19 @@ class Flow:
         for ids in found or [torch.full((1,) * tensor.dim(), NONE)]:
             part = ids.narrow(axis, start, end - start) if axis < ids.dim() and found else ids
             self.lengths.append(Length(formula, origins, part, axis, end - start, why))
+
+    def note_decision(
+        self,
+        formula: Callable[[Lookup], int],
+        origins: tuple[Integer | Dimension, ...],
+        outcome: bool,
+    ) -> None:
+        """Note that the code compared lengths: after a removal, it must decide alike."""
+        if any(isinstance(each, Integer) or each.labels for each in origins):
+            why = self.because("the code decides by how many there are")
+            with _disable_current_modes():
+                nothing = torch.full((1,), NONE)
+            self.lengths.append(Length(formula, origins, nothing, 0, int(outcome), why))
 
     def freeze_computed(self) -> None:
         """Hold every length that the code computes a number from, as it does to scale attention by its width."""

@@ -34,24 +34,24 @@ class Noted(int):
     """How it follows from what it was computed from."""
     origins: tuple[Integer | Dimension, ...]
     """All that it was computed from."""
-    used: list[Integer | Dimension]
-    """Where to note what becomes a number that is no length."""
+    flow: Flow
+    """Where to note what becomes of it."""
 
-    def __new__(
-        cls, value: int, source: Integer | Dimension | None, used: list[Integer | Dimension]
-    ) -> "Noted":
+    def __new__(cls, value: int, source: Integer | Dimension | None, flow: Flow) -> "Noted":
         """Wrap a value."""
         noted = super().__new__(cls, value)
         noted.source = source
         noted.parts = ((source, value),) if isinstance(source, Integer) else ()
         noted.formula = partial(_looked_up, source, value)
         noted.origins = () if source is None else (source,)
-        noted.used = used
+        noted.flow = flow
         return noted
 
     def __float__(self) -> float:
-        self.used += self.origins
+        self.flow.computed += self.origins
         return float(int(self))
+
+    __hash__ = int.__hash__
 
 
 def _looked_up(source: Integer | Dimension | None, value: int, now: Lookup) -> int:
@@ -72,9 +72,9 @@ def _computed(name: str) -> Any:
         value = operation(self, *others)
         if type(value) is not int:
             if isinstance(value, float):
-                self.used += self.origins
+                self.flow.computed += self.origins
             return value
-        computed = Noted(value, None, self.used)
+        computed = Noted(value, None, self.flow)
         theirs = (each.origins for each in others if isinstance(each, Noted))
         computed.formula = partial(_applied, operation, (self, *others))
         computed.origins = sum(theirs, self.origins)
@@ -88,6 +88,24 @@ def _computed(name: str) -> Any:
 for _name in ("add", "sub", "mul", "truediv", "floordiv", "mod", "pow"):
     for _side in ("", "r"):
         setattr(Noted, f"__{_side}{_name}__", _computed(f"__{_side}{_name}__"))
+
+
+def _compared(name: str) -> Any:
+    operation = getattr(int, name)
+
+    def operate(self: Noted, other: Any) -> Any:
+        result = operation(self, other)
+        theirs = other.origins if isinstance(other, Noted) else ()
+        if result is not NotImplemented and not called_by_torch():
+            formula = partial(_applied, operation, (self, other))
+            self.flow.note_decision(formula, self.origins + theirs, result)
+        return result
+
+    return operate
+
+
+for _name in ("eq", "ne", "lt", "le", "gt", "ge"):
+    setattr(Noted, f"__{_name}__", _compared(f"__{_name}__"))
 
 
 class _Replaced(NamedTuple):
@@ -105,7 +123,7 @@ def noted_integers(model: nn.Module, flow: Flow) -> Iterator[None]:
             if type(module).__module__.startswith("torch.nn.") and type(module) is not nn.Unflatten:
                 continue  # their integers follow from the shapes of their tensors
             for name, value in list(vars(module).items()):
-                noted = _noted(value, path, name, flow.computed)
+                noted = _noted(value, path, name, flow)
                 if noted is not None:
                     replaced.append(_Replaced(module, name, value))
                     vars(module)[name] = noted
@@ -116,14 +134,14 @@ def noted_integers(model: nn.Module, flow: Flow) -> Iterator[None]:
             vars(module)[name] = original
 
 
-def _noted(value: Any, path: str, name: str, used: list[Integer | Dimension]) -> Any:
+def _noted(value: Any, path: str, name: str, flow: Flow) -> Any:
     if name.startswith("_"):
         return None
     if type(value) is int:
-        return Noted(value, Integer(path, name, None), used)
+        return Noted(value, Integer(path, name, None), flow)
     if type(value) in (tuple, list) and value and all(type(each) is int for each in value):
         return type(value)(
-            Noted(each, Integer(path, name, place), used) for place, each in enumerate(value)
+            Noted(each, Integer(path, name, place), flow) for place, each in enumerate(value)
         )
     return None
 
@@ -191,13 +209,13 @@ class _Watch(TorchFunctionMode):
 
     def _lengths(self, args: Sequence[Any], result: Any) -> Any:
         """Let lengths that the code reads from a tensor remember which axis they are of."""
-        labels, used = self._flow.of(args[0]).labels, self._flow.computed
+        labels, flow = self._flow.of(args[0]).labels, self._flow
         if isinstance(result, tuple):
-            noted = (Noted(each, Dimension(labels, axis), used) for axis, each in enumerate(result))
+            noted = (Noted(each, Dimension(labels, axis), flow) for axis, each in enumerate(result))
             return torch.Size(noted)
         if len(args) > 1:
-            return Noted(result, Dimension(labels, args[1] % args[0].dim()), used)
-        return Noted(result, None, used)
+            return Noted(result, Dimension(labels, args[1] % args[0].dim()), flow)
+        return Noted(result, None, flow)
 
 
 def _sizes(
@@ -274,9 +292,10 @@ def _slices(source: Tensor, key: Any) -> Iterator[tuple[int, Tensor, int, tuple[
             continue
         if isinstance(each, slice):
             for bound in (each.start, each.stop):
-                if type(bound) is int and bound < 0:  # so many at the end
+                value = int(bound) if isinstance(bound, int) else 0
+                if type(bound) is int and value < 0:  # so many at the end
                     end = source.shape[axis]
-                    yield bound, source, axis, (max(0, end + bound), end)
-                elif isinstance(bound, int) and 0 < bound <= source.shape[axis]:
-                    yield bound, source, axis, (0, int(bound))
+                    yield bound, source, axis, (max(0, end + value), end)
+                elif 0 < value <= source.shape[axis]:
+                    yield bound, source, axis, (0, value)
         axis += each is not None
