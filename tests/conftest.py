@@ -8,6 +8,7 @@ import torch
 from hypothesis import register_random, settings
 from torch import Tensor, nn
 
+import surplus.units.flow
 from planted import image_part
 from surplus.base import Parts
 
@@ -19,6 +20,7 @@ collect_ignore = [
     "storing.py",
     "try_wheel.py",
 ]
+surplus.units.flow.STRICT = True
 torch.set_num_threads(1)
 settings.register_profile("surplus", deadline=None, max_examples=30, derandomize=True)
 settings.load_profile("surplus")

@@ -22,6 +22,11 @@ def counts(mask: Mask, units: Units) -> tuple[Count, ...]:
     for size in units.sizes:
         before = size.ids.shape[size.axis]
         after = _left(size.ids, size.axis, gone)
+        if after == 0 < before:
+            raise InvalidArgument(
+                f"The mask removes all {before} units that `{size.integer.name}` of"
+                f" `{size.integer.module or 'the model'}` counts; keep at least one of them."
+            )
         known = found.setdefault(size.integer, (before, after))
         if known != (before, after):
             raise InvalidArgument(

@@ -8,9 +8,16 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves, tree_map
 
-from surplus.base import SurplusError
+from surplus.base import InvalidArgument, SurplusError
 from surplus.masks import Mask, enforce
-from surplus.units import Units, arguments, evaluating, plain_kernels
+from surplus.units import (
+    Units,
+    arguments,
+    evaluating,
+    left_as_found,
+    plain_kernels,
+    tensors_of,
+)
 
 TOLERANCE = {torch.float64: 1e-10, torch.float32: 1e-4}
 
@@ -42,15 +49,25 @@ def difference(model: nn.Module, smaller: nn.Module, mask: Mask, units: Units) -
     outputs = []
     for each in (reference, smaller):
         positional, named = example_for(model, units.example)
-        with evaluating(each):
-            outputs.append(_tensors(each(*positional, **named)))
+        with evaluating(each), left_as_found(each):
+            try:
+                outputs.append(_tensors(each(*positional, **named)))
+            except Exception as failed:
+                which = "masked" if each is reference else "cut"
+                raise NotEqual(
+                    f"The {which} model does not run on the example: {failed}."
+                    " Please report this with the model; nothing was changed."
+                ) from failed
+    _check_comparable(model, outputs[0])
     worst = 0.0
     for one, other in zip(*outputs, strict=True):
         if one.shape != other.shape:
             raise NotEqual(
                 f"The cut model's outputs have shape {tuple(other.shape)}, the masked model's {tuple(one.shape)}."
             )
-        apart = float((one - other).abs().max()) if one.numel() else 0.0
+        if not one.numel():
+            continue
+        apart = float((one - other).abs().max())
         bound = TOLERANCE.get(one.dtype, 1e-2) * max(1.0, float(one.abs().max()))
         if not apart <= bound:
             raise NotEqual(
@@ -63,7 +80,7 @@ def difference(model: nn.Module, smaller: nn.Module, mask: Mask, units: Units) -
 
 def example_for(model: nn.Module, example: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:
     """Return the example's arguments on the device and in the type of the model's parameters."""
-    reference = next(model.parameters())
+    reference = next(model.parameters(), torch.empty(0))
 
     def placed(each: Any) -> Any:
         if not isinstance(each, Tensor):
@@ -76,15 +93,49 @@ def example_for(model: nn.Module, example: Any) -> tuple[tuple[Any, ...], dict[s
 
 def _tensors(outputs: Any) -> list[Tensor]:
     found = [each for each in tree_leaves(outputs) if isinstance(each, Tensor)]
+    found = [torch.view_as_real(each) if each.is_complex() else each for each in found]
+    found = [each if each.layout == torch.strided else each.to_dense() for each in found]
     return [each.double() if not each.is_floating_point() else each for each in found]
+
+
+def _check_comparable(model: nn.Module, outputs: list[Tensor]) -> None:
+    """Refuse outputs that say nothing.
+
+    Raises:
+        InvalidArgument: they are empty, have no values, or are not finite.
+    """
+    without = "; pass `verify=False` to cut without comparing"
+    if outputs and all(each.is_meta or not each.numel() for each in outputs):
+        what = (
+            "has no values, being on the meta device" if outputs[0].is_meta else "gives no outputs"
+        )
+        raise InvalidArgument(f"The model {what}, so that the cut cannot be checked{without}.")
+    if all(bool(each.isfinite().all()) for each in outputs):
+        return
+    broken = [
+        name
+        for name, each in tensors_of(model).items()
+        if each.is_floating_point() and not bool(each.isfinite().all())
+    ]
+    because = (
+        f"`{broken[0]}` holds values that are not"
+        if broken
+        else "an operator has no value at zero, as a division by a unit or its logarithm"
+    )
+    raise InvalidArgument(
+        f"The outputs of the masked model are not finite, since {because}; the cut cannot be checked{without}."
+    )
 
 
 def _kept_where_it_matters(units: Units, mask: Mask) -> dict[int, Tensor]:
     """Return, by operator, which elements are kept of what a statistic is computed over."""
-    removed = [units[name].roots[mask.removed_index(name)] for name in mask.kept]
-    gone = torch.cat(removed) if removed else torch.empty(0, dtype=torch.int64)
-    touched = {each.order: torch.isin(each.ids, gone) for each in units.statistics}
-    return {order: ~removed for order, removed in touched.items() if bool(removed.any())}
+    roots = [units[name].roots[mask.removed_index(name)] for name in mask.kept]
+    gone = torch.cat(roots) if roots else torch.empty(0, dtype=torch.int64)
+    touched: dict[int, Tensor] = {}
+    for each in units.statistics:
+        removed = torch.isin(each.ids, gone)
+        touched[each.order] = touched.get(each.order, torch.zeros((), dtype=torch.bool)) | removed
+    return {order: ~each for order, each in touched.items() if bool(each.any())}
 
 
 @final

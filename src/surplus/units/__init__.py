@@ -7,15 +7,15 @@ What lives here:
   `Tap` where their activations can be seen, and perhaps a `Constraint` on how many can go; `Statistic`, `Size` and
   `Integer`, what else a removal changes;
 - what operators do to units, in the folder `rules`;
-- helpers to run and copy a model without changing it: `arguments`, `copied`, `evaluating`, `plain_kernels`,
-  `tensors_of`, and `every`, the index map of plain layers;
+- helpers to run and copy a model without changing it: `arguments`, `copied`, `evaluating`, `left_as_found`,
+  `plain_kernels`, `tensors_of`, and `every`, the index map of plain layers;
 - chains, `chain_of` and `is_chain`: networks whose module list says how they run.
 
 May import: `base`.
 To add an operator that units can be followed through: enter it in the table of its kind under `rules`.
 """
 
-from surplus.units.chain import chain_of, copied, evaluating, is_chain
+from surplus.units.chain import chain_of, copied, evaluating, is_chain, left_as_found
 from surplus.units.find import find_units
 from surplus.units.flow import Integer, Size, Statistic
 from surplus.units.group import Constraint, Group, Slot, Tap, every
@@ -38,6 +38,7 @@ __all__ = [
     "every",
     "find_units",
     "is_chain",
+    "left_as_found",
     "plain_kernels",
     "tensors_of",
 ]

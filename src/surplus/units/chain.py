@@ -3,8 +3,9 @@
 import copy
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import cast
+from typing import Any, cast
 
+import torch
 from torch import Tensor, nn
 
 from surplus.base import InvalidArgument
@@ -49,6 +50,55 @@ def evaluating(model: nn.Module) -> Iterator[None]:
     finally:
         for module, mode in modes.items():
             module.training = mode
+
+
+@contextmanager
+def left_as_found(model: nn.Module) -> Iterator[None]:
+    """Undo afterwards what a run does to a model: its buffers, attributes that code sets, and the random streams."""
+    attributes = [(module, dict(vars(module)), dict(module._buffers)) for module in model.modules()]
+    buffers = [(each, each._version, each.clone()) for each in model.buffers()]
+    devices = {each.device for each in model.parameters() if each.device.type == "cuda"}
+    with torch.random.fork_rng(devices=list(devices)):
+        try:
+            yield
+        finally:
+            for module, before, held in attributes:
+                vars(module).clear()
+                vars(module).update(before)
+                module._buffers.clear()
+                module._buffers.update(held)
+            with torch.no_grad():
+                for buffer, version, values in buffers:
+                    if buffer._version != version:
+                        buffer.copy_(values)
+
+
+def check_module(model: Any) -> None:
+    """Refuse what has no operators or tensors that could be followed.
+
+    Raises:
+        InvalidArgument: it is no module, or it holds a compiled, quantised or uninitialised one.
+    """
+    if not isinstance(model, nn.Module):
+        raise InvalidArgument(
+            f"The model is a {type(model).__name__}; an `nn.Module` is needed, whose tensors can be cut."
+        )
+    for name, module in model.named_modules():
+        where = f"`{name}`" if name else "The model"
+        if isinstance(module, torch.jit.ScriptModule):
+            raise InvalidArgument(
+                f"{where} is a ScriptModule, whose code cannot be followed: use the module that it was made from."
+            )
+        if ".quantized" in type(module).__module__:
+            raise InvalidArgument(
+                f"{where} is quantised ({type(module).__name__}): its weights are packed and cannot be cut."
+                " Cut the model before it is quantised."
+            )
+    for name, tensor in (*model.named_parameters(), *model.named_buffers()):
+        if isinstance(tensor, nn.UninitializedParameter | nn.UninitializedBuffer):
+            raise InvalidArgument(
+                f"`{name}` has no shape yet: run the model once on an example before its units are asked for."
+            )
 
 
 def copied(model: nn.Module, replaced: Mapping[int, Tensor] | None = None) -> nn.Module:

@@ -8,6 +8,7 @@ from torch import nn
 from surplus.units.atoms import NONE
 from surplus.units.flow import Size, Statistic
 from surplus.units.grouping import groups_of
+from surplus.units.probing import protect_what_does_not_follow
 from surplus.units.resolving import resolve
 from surplus.units.tracing import trace
 from surplus.units.units import Units
@@ -43,4 +44,7 @@ def find_units(model: nn.Module, example: Any) -> Units:
         Size(each.integer, torch.where(each.ids == NONE, NONE, resolved.roots[each.ids]), each.axis)
         for each in flow.sizes
     )
-    return Units(model, example, groups_of(flow, resolved), statistics, sizes)
+    groups = protect_what_does_not_follow(
+        groups_of(flow, resolved), flow.lengths, sizes, resolved.roots
+    )
+    return Units(model, example, groups, statistics, sizes)

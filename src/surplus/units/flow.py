@@ -1,7 +1,8 @@
 """The flow: what is known of every tensor while a model runs, and what the rules say to it."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple, final
@@ -9,12 +10,32 @@ from typing import Any, NamedTuple, final
 import torch
 from jaxtyping import Int
 from torch import Tensor, nn
+from torch.utils._python_dispatch import _disable_current_modes
+from torch.utils._pytree import tree_leaves
 from torch.utils.weak import WeakTensorKeyDictionary
 
-from surplus.units.atoms import Atoms
+from surplus.units.atoms import NONE, Atoms
 from surplus.units.labels import NOTHING, Carried, Label, frozen
 
+STRICT = False
+"""Whether an error inside a rule surfaces, as tests want it, instead of protecting what the rule was for."""
 LIBRARIES = (str(Path(torch.__file__).parent), str(Path(__file__).parent))
+PASSED = (
+    LIBRARIES[1],
+    *(
+        f"{LIBRARIES[0]}/{each}"
+        for each in (
+            "overrides.py",
+            "functional.py",
+            "_tensor.py",
+            "nn/functional.py",
+            "_compile",
+            "_dynamo",
+            "utils",
+        )
+    ),
+)
+"""Code through which calls of the user's pass on their way to an operator."""
 
 
 class Integer(NamedTuple):
@@ -38,6 +59,22 @@ class Size(NamedTuple):
     integer: Integer
     ids: Int[Tensor, "..."]
     axis: int
+
+
+Lookup = Callable[["Integer | Dimension"], int | None]
+"""Returns the value that a length has after a removal, or None where it stays."""
+
+
+class Length(NamedTuple):
+    """A length that the code computes from others: after a removal, as many positions must be kept."""
+
+    formula: Callable[[Lookup], int]
+    origins: tuple[Integer | Dimension, ...]
+    ids: Int[Tensor, "..."]
+    """The atoms along its axis; all of length 1 where there are none."""
+    axis: int
+    size: int
+    reason: str
 
 
 class View(NamedTuple):
@@ -79,6 +116,11 @@ class Flow:
         """Outputs of operators in which units lie along one axis."""
         self.statistics: list[Statistic] = []
         self.sizes: list[Size] = []
+        self.lengths: list[Length] = []
+        self.failed = False
+        """Whether an error of this package's is on its way up."""
+        self.computed: list[Integer | Dimension] = []
+        """What the code turned into a number that is no length: its value has to stay."""
         self.divides_freely = False
         """Whether an axis is being divided at places that integers of the user's say."""
         self.module = ""
@@ -124,6 +166,21 @@ class Flow:
         known: Carried = self._carried.get(tensor, NOTHING)  # type: ignore[no-untyped-call]
         return known
 
+    def note_blocks(self, tensor: Tensor, axis: int, num_blocks: int) -> None:
+        """Note that an axis is made of equal blocks, as many as a literal says."""
+        for label in self.of(tensor).labels:
+            if axis in label.axes and num_blocks > 1:
+                blocks = label.ids.movedim(axis, 0).reshape(num_blocks, -1)
+                why = self.because("they are shuffled in equal groups")
+                self.atoms.even(tuple(blocks), why)
+
+    def along(self, tensor: Tensor, axis: int) -> Int[Tensor, " positions"] | None:
+        """Return the ids along one axis of a tensor of the model, or None where it has length 1."""
+        for label in self.of(tensor).labels:
+            if label.axes == (axis,):
+                return label.ids.reshape(-1)
+        return None
+
     def set(self, tensor: Tensor, carried: Carried) -> None:
         """Record what a tensor carries."""
         self._carried[tensor] = carried
@@ -148,6 +205,8 @@ class Flow:
             self._note_constant(source, tensor, axis)
             return
         labels: list[Label | None] = []
+        if isinstance(source, Integer) and not any(axis in each.axes for each in carried.labels):
+            self._note_fixed(source, tensor.shape[axis])
         for label in carried.labels:
             left: Label | None = label
             if axis in label.axes:
@@ -205,7 +264,8 @@ class Flow:
                 return
             ids = found[0].ids.reshape(-1)
         else:
-            return
+            ids = self.atoms.add("", axis, tensor.shape[axis])
+            self.atoms.protect(ids, self.because(f"the code says that there are {source}"))
         carried = self.of(tensor)
         self.set(tensor, replace(carried, labels=(*carried.labels, Label(ids.view(shape), True))))
 
@@ -213,10 +273,58 @@ class Flow:
         self, integer: Integer, tensor: Tensor, axis: int, bounds: tuple[int, int]
     ) -> None:
         """Note that an integer counts positions of a tensor's axis, between bounds."""
-        for label in self.of(tensor).labels:
-            if axis in label.axes:
-                start, end = bounds
-                self.sizes.append(Size(integer, label.ids.narrow(axis, start, end - start), axis))
+        start, end = bounds
+        carried = self.of(tensor)
+        found = [label.ids for label in carried.labels if axis in label.axes]
+        for ids in found:
+            self.sizes.append(Size(integer, ids.narrow(axis, start, end - start), axis))
+        if not found and not carried.wild and end > start:
+            self._note_fixed(integer, end - start)
+
+    def _note_fixed(self, integer: Integer, size: int) -> None:
+        """Note that an integer counts positions that are no units, so that it cannot count fewer units either."""
+        self.sizes.append(Size(integer, torch.full((size,), NONE), 0))
+
+    def note_length(
+        self,
+        formula: Callable[[Lookup], int],
+        origins: tuple[Integer | Dimension, ...],
+        tensor: Tensor,
+        axis: int,
+        bounds: tuple[int, int],
+    ) -> None:
+        """Note that positions of an axis, between bounds, are as many as the code computes from other lengths."""
+        start, end = bounds
+        why = self.because("the code computes a length from others, which would not follow")
+        found = [label.ids for label in self.of(tensor).labels if axis in label.axes]
+        for ids in found or [torch.full((1,) * tensor.dim(), NONE)]:
+            part = ids.narrow(axis, start, end - start) if axis < ids.dim() and found else ids
+            self.lengths.append(Length(formula, origins, part, axis, end - start, why))
+
+    def note_decision(
+        self,
+        formula: Callable[[Lookup], int],
+        origins: tuple[Integer | Dimension, ...],
+        outcome: bool,
+    ) -> None:
+        """Note that the code compared lengths: after a removal, it must decide alike."""
+        if any(isinstance(each, Integer) or each.labels for each in origins):
+            why = self.because("the code decides by how many there are")
+            with _disable_current_modes():
+                nothing = torch.full((1,), NONE)
+            self.lengths.append(Length(formula, origins, nothing, 0, int(outcome), why))
+
+    def freeze_computed(self) -> None:
+        """Hold every length that the code computes a number from, as it does to scale attention by its width."""
+        why = "the code computes a number from how many there are"
+        for source in self.computed:
+            if isinstance(source, Dimension):
+                found = [(label, source.axis) for label in source.labels]
+            else:
+                own = [each for each in self.sizes if each.integer == source]
+                found = [(Label(each.ids), each.axis) for each in own]
+            for label, axis in found:
+                self.freeze(label, [axis], why)
 
     def couple(self, label: Label, kind: str) -> None:
         """Say that units share the statistics that this operator computes."""
@@ -228,10 +336,35 @@ class Flow:
         for label in weight.labels[:1]:
             self.singles.setdefault(self.name_of(label), self.order)
 
+    @contextmanager
+    def guarded(self, tensors: Any) -> Iterator[None]:
+        """Turn an error of this package's into a protection of the units of some tensors; tests let it surface."""
+        try:
+            yield
+        except Exception as failed:
+            if STRICT:
+                self.failed = True
+                raise
+            for each in tree_leaves(tensors):
+                self.protect(self.of(each), f"Surplus failed to follow them, with {failed!r}")
+
     def because(self, why: str) -> str:
         """Complete a reason with the operator, the module and the line of the user's code."""
         module = f" in `{self.module}`" if self.module else ""
         return f"{why} (`{self.operator}`{module}{_source_line()})"
+
+
+def called_by_torch() -> bool:
+    """Say whether the function of torch that runs now was called by a module of torch, not by the user's code."""
+    frame = sys._getframe(1)
+    while frame is not None:
+        path = frame.f_code.co_filename
+        if not path.startswith(PASSED) and not path.startswith("<"):
+            return path.startswith(LIBRARIES[0])
+        if frame.f_back is None:
+            break
+        frame = frame.f_back
+    return False
 
 
 def _source_line() -> str:

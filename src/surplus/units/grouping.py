@@ -148,7 +148,8 @@ def _group(flow: Flow, resolved: Resolved, draft: _Draft, tap: Tap | None) -> Gr
     )
     protected = draft.protected
     if not incoming:
-        incoming, carried = carried[:1], carried[1:]
+        incoming, carried = (carried or outgoing)[:1], carried[1:]
+        outgoing = tuple(slot for slot in outgoing if slot not in incoming)
         protected = "no weights compute them"
     elif len(draft.roots) == 1 and protected is None:
         protected = "they can only go all at once"

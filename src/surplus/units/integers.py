@@ -1,21 +1,34 @@
 """The user's own integers: which sizes in a run come from attributes of modules, such as `num_heads`."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import Any, NamedTuple, final
 
 import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import _disable_current_modes
+from torch.utils._pytree import tree_leaves
 
-from surplus.units.flow import Dimension, Flow, Integer
+from surplus.units.flow import Dimension, Flow, Integer, Lookup, called_by_torch
 
 SIZED = {
     "view", "reshape", "expand", "unflatten", "broadcast_to", "zeros", "ones", "empty", "full", "new_zeros", "new_ones",
     "new_empty", "new_full", "rand", "randn",
 }  # fmt: skip
 """Functions that take the sizes of what they return."""
+OPAQUE = {
+    "numpy",
+    "__array__",
+    "__dlpack__",
+    "tolist",
+    "as_strided",
+    "meshgrid",
+    "cartesian_prod",
+    "block_diag",
+}
+"""Functions whose results do not show what they were made of."""
 SHAPE: Any = vars(torch._C.TensorBase)["shape"].__get__
 
 
@@ -26,23 +39,54 @@ class Noted(int):
     source: Integer | Dimension | None
     parts: tuple[tuple[Integer, int], ...]
     """The attributes that it is a sum of, with their values."""
+    formula: Callable[[Lookup], int]
+    """How it follows from what it was computed from."""
+    origins: tuple[Integer | Dimension, ...]
+    """All that it was computed from."""
+    flow: Flow
+    """Where to note what becomes of it."""
 
-    def __new__(cls, value: int, source: Integer | Dimension | None) -> "Noted":
+    def __new__(cls, value: int, source: Integer | Dimension | None, flow: Flow) -> "Noted":
         """Wrap a value."""
         noted = super().__new__(cls, value)
         noted.source = source
         noted.parts = ((source, value),) if isinstance(source, Integer) else ()
+        noted.formula = partial(_looked_up, source, value)
+        noted.origins = () if source is None else (source,)
+        noted.flow = flow
         return noted
+
+    def __float__(self) -> float:
+        self.flow.computed += self.origins
+        return float(int(self))
+
+    __hash__ = int.__hash__
+
+
+def _looked_up(source: Integer | Dimension | None, value: int, now: Lookup) -> int:
+    found = None if source is None else now(source)
+    return value if found is None else found
+
+
+def _applied(operation: Any, operands: Sequence[Any], now: Lookup) -> int:
+    return operation(*(each.formula(now) if isinstance(each, Noted) else each for each in operands))
 
 
 def _computed(name: str) -> Any:
     operation = getattr(int, name)
 
     def operate(self: Noted, *others: Any) -> Any:
+        if any(isinstance(each, float) for each in others):
+            return getattr(float(self), name)(*others)
         value = operation(self, *others)
         if type(value) is not int:
+            if isinstance(value, float):
+                self.flow.computed += self.origins
             return value
-        computed = Noted(value, None)
+        computed = Noted(value, None, self.flow)
+        theirs = (each.origins for each in others if isinstance(each, Noted))
+        computed.formula = partial(_applied, operation, (self, *others))
+        computed.origins = sum(theirs, self.origins)
         if name == "__add__" and isinstance(others[0], Noted) and self.parts and others[0].parts:
             computed.parts = self.parts + others[0].parts
         return computed
@@ -50,9 +94,27 @@ def _computed(name: str) -> Any:
     return operate
 
 
-for _name in ("add", "sub", "mul", "floordiv", "mod", "pow"):
+for _name in ("add", "sub", "mul", "truediv", "floordiv", "mod", "pow"):
     for _side in ("", "r"):
         setattr(Noted, f"__{_side}{_name}__", _computed(f"__{_side}{_name}__"))
+
+
+def _compared(name: str) -> Any:
+    operation = getattr(int, name)
+
+    def operate(self: Noted, other: Any) -> Any:
+        result = operation(self, other)
+        theirs = other.origins if isinstance(other, Noted) else ()
+        if result is not NotImplemented and not called_by_torch():
+            formula = partial(_applied, operation, (self, other))
+            self.flow.note_decision(formula, self.origins + theirs, result)
+        return result
+
+    return operate
+
+
+for _name in ("eq", "ne", "lt", "le", "gt", "ge"):
+    setattr(Noted, f"__{_name}__", _compared(f"__{_name}__"))
 
 
 class _Replaced(NamedTuple):
@@ -70,7 +132,7 @@ def noted_integers(model: nn.Module, flow: Flow) -> Iterator[None]:
             if type(module).__module__.startswith("torch.nn.") and type(module) is not nn.Unflatten:
                 continue  # their integers follow from the shapes of their tensors
             for name, value in list(vars(module).items()):
-                noted = _noted(value, path, name)
+                noted = _noted(value, path, name, flow)
                 if noted is not None:
                     replaced.append(_Replaced(module, name, value))
                     vars(module)[name] = noted
@@ -81,14 +143,14 @@ def noted_integers(model: nn.Module, flow: Flow) -> Iterator[None]:
             vars(module)[name] = original
 
 
-def _noted(value: Any, path: str, name: str) -> Any:
+def _noted(value: Any, path: str, name: str, flow: Flow) -> Any:
     if name.startswith("_"):
         return None
     if type(value) is int:
-        return Noted(value, Integer(path, name, None))
+        return Noted(value, Integer(path, name, None), flow)
     if type(value) in (tuple, list) and value and all(type(each) is int for each in value):
         return type(value)(
-            Noted(each, Integer(path, name, place)) for place, each in enumerate(value)
+            Noted(each, Integer(path, name, place), flow) for place, each in enumerate(value)
         )
     return None
 
@@ -106,9 +168,9 @@ class _Watch(TorchFunctionMode):
     ) -> Any:
         kwargs = kwargs or {}
         name = getattr(function, "__name__", "")
-        with _disable_current_modes():  # what the flow does with labels is no part of the run
-            for integer, tensor, axis, bound in _bounds(name, args, kwargs):
-                self._flow.note_bound(integer, tensor, axis, bound)
+        self._flow.operator = name
+        with self._flow.guarded((args, kwargs)), _disable_current_modes():  # no part of the run
+            self._before(name, args, kwargs)
         self._flow.divides_freely = _is_free(name, args, kwargs)
         try:
             result = function(*args, **kwargs)
@@ -117,29 +179,54 @@ class _Watch(TorchFunctionMode):
         if function == SHAPE or name in ("size", "numel"):
             return self._lengths(args, result)
         if name in SIZED and isinstance(result, Tensor):
-            with _disable_current_modes():
+            with self._flow.guarded(result), _disable_current_modes():
                 for axis, size in _sizes(name, args, kwargs, result.dim()):
                     self._note(size, result, axis)
         return result
 
+    def _before(self, name: str, args: Sequence[Any], kwargs: dict[str, Any]) -> None:
+        """Note what the arguments of a function say about lengths."""
+        flow = self._flow
+        for size, tensor, axis, bound in _bounds(name, args, kwargs):
+            if not isinstance(size, Noted):
+                flow.note_length(
+                    partial(_looked_up, None, bound[1] - bound[0]), (), tensor, axis, bound
+                )
+            elif isinstance(size.source, Integer):
+                flow.note_bound(size.source, tensor, axis, bound)
+            elif size.source is None:
+                flow.note_length(size.formula, size.origins, tensor, axis, bound)
+        if name == "scaled_dot_product_attention" and kwargs.get("scale") is None:
+            query = args[0] if args else kwargs["query"]
+            flow.computed.append(Dimension(flow.of(query).labels, query.dim() - 1))
+        if name == "channel_shuffle":
+            groups = args[1] if len(args) > 1 else kwargs["groups"]
+            flow.note_blocks(args[0], 1, int(groups))
+        if name in OPAQUE:
+            for each in tree_leaves((args, kwargs)):
+                flow.protect(flow.of(each), "they are used in a way that cannot be followed")
+
     def _note(self, size: int, result: Tensor, axis: int) -> None:
         if not isinstance(size, Noted):
-            if size != -1:
+            if size != -1 and not (self._flow.of(result).wild and called_by_torch()):
                 self._flow.note_size(size, result, axis)
         elif len(size.parts) > 1:
             self._flow.note_sum(size.parts, result, axis)
         elif size.source is not None:
             self._flow.note_size(size.source, result, axis)
+        elif size.origins:
+            bounds = (0, result.shape[axis])
+            self._flow.note_length(size.formula, size.origins, result, axis, bounds)
 
     def _lengths(self, args: Sequence[Any], result: Any) -> Any:
         """Let lengths that the code reads from a tensor remember which axis they are of."""
-        labels = self._flow.of(args[0]).labels
+        labels, flow = self._flow.of(args[0]).labels, self._flow
         if isinstance(result, tuple):
-            noted = (Noted(each, Dimension(labels, axis)) for axis, each in enumerate(result))
+            noted = (Noted(each, Dimension(labels, axis), flow) for axis, each in enumerate(result))
             return torch.Size(noted)
         if len(args) > 1:
-            return Noted(result, Dimension(labels, args[1] % args[0].dim()))
-        return Noted(result, None)
+            return Noted(result, Dimension(labels, args[1] % args[0].dim()), flow)
+        return Noted(result, None, flow)
 
 
 def _sizes(
@@ -161,7 +248,7 @@ def _sizes(
 
 def _bounds(
     name: str, args: Sequence[Any], kwargs: dict[str, Any]
-) -> Iterator[tuple[Integer, Tensor, int, tuple[int, int]]]:
+) -> Iterator[tuple[int, Tensor, int, tuple[int, int]]]:
     """Yield each integer that says how many positions of a tensor's axis are taken, with these positions."""
     if not args or not isinstance(args[0], Tensor):
         return
@@ -169,12 +256,14 @@ def _bounds(
     if name in ("__getitem__", "__setitem__"):
         yield from _slices(source, args[1])
     elif name in ("layer_norm", "rms_norm"):
+        by_torch = called_by_torch()
         for place, size in enumerate(
             reversed(args[1] if len(args) > 1 else kwargs["normalized_shape"])
         ):
-            if isinstance(size, Noted) and isinstance(size.source, Integer):
-                yield size.source, source, source.dim() - 1 - place, (0, int(size))
+            if isinstance(size, Noted) or not by_torch:
+                yield size, source, source.dim() - 1 - place, (0, int(size))
     elif name in ("split", "split_with_sizes", "narrow"):
+        by_torch = called_by_torch()
         axis = kwargs.get("dim", args[2] if len(args) > 2 else 0)
         if name == "narrow":
             axis, start, length = (*args[1:], *kwargs.values())[:3]
@@ -183,9 +272,10 @@ def _bounds(
             given = args[1] if len(args) > 1 else kwargs.get("split_size_or_sections", ())
             start, sizes = 0, [given] if isinstance(given, int) else given
         for size in sizes:
-            if isinstance(size, Noted) and isinstance(size.source, Integer):
-                yield size.source, source, axis % source.dim(), (start, start + size)
-            start += size
+            end = min(int(start + size), source.shape[axis])
+            if isinstance(size, Noted) or not by_torch:
+                yield size, source, axis % source.dim(), (int(start), end)
+            start = end
 
 
 def _is_free(name: str, args: Sequence[Any], kwargs: dict[str, Any]) -> bool:
@@ -204,7 +294,7 @@ def _is_free(name: str, args: Sequence[Any], kwargs: dict[str, Any]) -> bool:
     )
 
 
-def _slices(source: Tensor, key: Any) -> Iterator[tuple[Integer, Tensor, int, tuple[int, int]]]:
+def _slices(source: Tensor, key: Any) -> Iterator[tuple[int, Tensor, int, tuple[int, int]]]:
     keys = key if isinstance(key, tuple) else (key,)
     axis = 0
     for place, each in enumerate(keys):
@@ -213,7 +303,10 @@ def _slices(source: Tensor, key: Any) -> Iterator[tuple[Integer, Tensor, int, tu
             continue
         if isinstance(each, slice):
             for bound in (each.start, each.stop):
-                if isinstance(bound, Noted) and isinstance(bound.source, Integer):
-                    end = bound if bound >= 0 else bound + source.shape[axis]
-                    yield bound.source, source, axis, (0, int(end))
+                value = int(bound) if isinstance(bound, int) else 0
+                if type(bound) is int and value < 0:  # so many at the end
+                    end = source.shape[axis]
+                    yield bound, source, axis, (max(0, end + value), end)
+                elif 0 < value <= source.shape[axis]:
+                    yield bound, source, axis, (0, value)
         axis += each is not None

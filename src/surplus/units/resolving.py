@@ -31,7 +31,7 @@ def resolve(atoms: Atoms) -> Resolved:
         even = []
         for regularity in atoms.regularities:
             state = _divided(atoms, regularity, roots, kinds)
-            changed.append(state == "tied")
+            changed.append(state == "changed")
             if state == "even":
                 even.append(regularity)
         if not any(changed):
@@ -47,7 +47,7 @@ def signatures(atoms: Atoms, roots: Int[Tensor, " atoms"]) -> Int[Tensor, " atom
     generator = torch.Generator().manual_seed(0)
     limits = torch.iinfo(torch.int64)
     numbers = torch.randint(limits.min, limits.max, (len(atoms.axes),), generator=generator)
-    sizes = torch.tensor([axis.size for axis in atoms.axes])
+    sizes = torch.tensor([axis.size for axis in atoms.axes], dtype=torch.int64)
     spread = torch.repeat_interleave(numbers, sizes)
     return torch.zeros(atoms.size, dtype=torch.int64).index_add_(0, roots, spread)
 
@@ -59,12 +59,20 @@ def _boxed(atoms: Atoms, ids: Tensor, roots: Tensor, reason: str) -> bool:
     if any(_depends_only_on(units, axis, axes) for axis in axes):
         return False
     chosen = max(axes, key=lambda axis: ids.shape[axis])
-    first = ids
+    first, first_units = ids, units
     for axis in axes:
         if axis != chosen:
-            first = first.narrow(axis, 0, 1)
-    atoms.unite(ids, first, reason)
-    return True
+            first, first_units = first.narrow(axis, 0, 1), first_units.narrow(axis, 0, 1)
+    if bool(_apart(units, first_units).any()):
+        atoms.unite(ids, first, reason)
+        return True
+    atoms.protect(ids, reason)  # tied as far as can be, and what belongs to no unit is in between
+    return False
+
+
+def _apart(some: Tensor, others: Tensor) -> Tensor:
+    """Say where two different units meet."""
+    return (some != others) & (some != NONE) & (others != NONE)
 
 
 def _depends_only_on(units: Tensor, axis: int, axes: list[int]) -> bool:
@@ -78,7 +86,7 @@ def _depends_only_on(units: Tensor, axis: int, axes: list[int]) -> bool:
 def _divided(atoms: Atoms, regularity: Regularity, roots: Tensor, kinds: Tensor) -> str:
     """Say whether each unit has its share in every piece ("fits"), or as many must go from each ("even").
 
-    If neither can be, the positions of the pieces are tied ("tied"), or protected where the pieces differ in size.
+    If neither can be, the positions of the pieces are tied ("changed"), or protected where the pieces differ in size.
     """
     pieces = [torch.where(ids == NONE, NONE, roots[ids]) for ids in regularity.blocks]
     units, inverse = torch.unique(torch.cat(pieces), return_inverse=True)
@@ -92,14 +100,26 @@ def _divided(atoms: Atoms, regularity: Regularity, roots: Tensor, kinds: Tensor)
         return "fits"
     equal = bool((sizes == sizes[0]).all())
     alone = bool(((counts > 0).sum(1) == 1).all()) and len(units) == len(pieces) * int(sizes[0])
+    if equal and alone and int(sizes[0]) == 1:
+        return _fixed(atoms, regularity, roots, units)  # the only position of a piece has to stay
     if equal and alone and len(torch.unique(kinds[units])) == 1:
+        protected, _ = atoms.reasons(roots)
+        if bool((protected[units] != NONE).any()):
+            return _fixed(atoms, regularity, roots, units)
         return "even"
     if not equal or len(units) < 2:
-        protected, _ = atoms.reasons(roots)
-        if bool((protected[units] != NONE).all()):
-            return "fits"
-        for piece in regularity.blocks:
-            atoms.protect(piece, regularity.reason)
-        return "fits"
+        return _fixed(atoms, regularity, roots, units)
+    if not bool(_apart(torch.stack(pieces), pieces[0]).any()):
+        return _fixed(atoms, regularity, roots, units)
     atoms.unite(torch.stack(regularity.blocks), regularity.blocks[0], regularity.reason)
-    return "tied"
+    return "changed"
+
+
+def _fixed(atoms: Atoms, regularity: Regularity, roots: Tensor, units: Tensor) -> str:
+    """Protect all positions of the pieces, which changes something if they were not before."""
+    protected, _ = atoms.reasons(roots)
+    if bool((protected[units] != NONE).all()):
+        return "fits"
+    for piece in regularity.blocks:
+        atoms.protect(piece, regularity.reason)
+    return "changed"

@@ -7,17 +7,19 @@ from typing import Any, final
 import torch
 from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
-from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._python_dispatch import TorchDispatchMode, _disable_current_modes
 from torch.utils._pytree import tree_leaves, tree_map
 from torch.utils.weak import TensorWeakRef
 
 from surplus.base import InvalidArgument
 from surplus.units.atoms import NONE
-from surplus.units.chain import evaluating
+from surplus.units.chain import check_module, evaluating, left_as_found
 from surplus.units.flow import Flow, Integer, View
 from surplus.units.integers import noted_integers
-from surplus.units.labels import Carried, Label, compressed
+from surplus.units.labels import NOTHING, Carried, Label, compressed
 from surplus.units.rules import rule_for
+
+SCALED = "nn.MultiheadAttention with one head divides by the root of its width"
 
 
 def trace(model: nn.Module, example: Any) -> Flow:
@@ -26,19 +28,30 @@ def trace(model: nn.Module, example: Any) -> Flow:
     Raises:
         InvalidArgument: the model does not run on the example.
     """
+    check_module(model)
     flow = Flow(model)
     positional, named = arguments(example)
-    with torch.no_grad(), evaluating(model), plain_kernels(model), _watched(model, flow):
+    with (
+        torch.no_grad(),
+        evaluating(model),
+        left_as_found(model),
+        plain_kernels(model),
+        _watched(model, flow),
+    ):
         try:
             with _Tracer(flow), noted_integers(model, flow):
                 outputs = model(*positional, **named)
-        except (RuntimeError, TypeError, ValueError, IndexError, AttributeError) as failed:
+        except Exception as failed:
+            if flow.failed:
+                raise
             raise InvalidArgument(
                 f"The model does not run on an example of {described(example)}:"
                 f" {flow.because(str(failed))}."
             ) from failed
     flow.operator = "return"
     _tie_attention(model, flow)
+    _tie_recurrent(model, flow)
+    flow.freeze_computed()
     for output in tree_leaves(outputs):
         for label in flow.of(output).labels:
             flow.atoms.protect(label.ids, "they are the outputs of the network")
@@ -68,9 +81,25 @@ def _tie_attention(model: nn.Module, flow: Flow) -> None:
             query = (
                 module.in_proj_weight if module.in_proj_weight is not None else module.q_proj_weight
             )
-            rows, columns = (label.ids.reshape(-1) for label in flow.of(query).labels)
+            rows, columns = flow.along(query, 0), flow.along(query, 1)
+            if rows is None or columns is None:
+                continue  # a single feature
+            if module.num_heads == 1:
+                flow.atoms.protect(rows, flow.because(SCALED))
             why = flow.because("nn.MultiheadAttention makes heads and features equally wide")
             flow.atoms.unite(rows[: len(columns)], columns, why)
+
+
+def _tie_recurrent(model: nn.Module, flow: Flow) -> None:
+    """Tie what a recurrent layer reads of its state to what it computes of it, also where it ran a single step."""
+    for module in model.modules():
+        if not isinstance(module, nn.RNNBase | nn.RNNCellBase) or getattr(module, "proj_size", False):
+            continue
+        for name, weight in module.named_parameters(recurse=False):
+            rows, columns = flow.along(weight, 0), flow.along(weight, 1)
+            if name.startswith("weight_hh") and rows is not None and columns is not None:
+                why = flow.because("a recurrent layer reads the state that it computes")
+                flow.atoms.unite(rows.view(-1, len(columns)), columns, why)
 
 
 def arguments(example: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:
@@ -116,7 +145,10 @@ def _watched(model: nn.Module, flow: Flow) -> Iterator[None]:
             running.append(name)
             flow.module = name
             if inputs and isinstance(inputs[0], Tensor):
-                _note_bare_normalisation(flow, name, module, inputs[0])
+                with (
+                    _disable_current_modes()
+                ):  # what the flow does with labels is no part of the run
+                    _note_bare_normalisation(flow, name, module, inputs[0])
 
         return hook
 
@@ -149,7 +181,9 @@ class _Tracer(TorchDispatchMode):  # type: ignore[no-untyped-call]
         flow.order += 1
         flow.operator = str(operator.overloadpacket)
         tensors = [each for each in tree_leaves(outputs) if isinstance(each, Tensor)]
-        results = rule_for(operator)(flow, operator, args, kwargs, tensors)
+        results = [NOTHING for _ in tensors]
+        with flow.guarded((args, kwargs)):
+            results = rule_for(operator)(flow, operator, args, kwargs, tensors)
         for tensor, carried in zip(tensors, results, strict=True):
             flow.set(tensor, carried)
             if not carried.weight:
@@ -165,6 +199,8 @@ class _Tracer(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     def _owner(self, tensor: Tensor) -> Tensor:
         """Return the tensor that the memory of this one was made for."""
+        if tensor.layout != torch.strided:
+            return tensor
         address = tensor.untyped_storage().data_ptr()
         known = self._owners.get(address)
         owner = known() if known is not None else None

@@ -51,7 +51,10 @@ def _along(flow: Flow, carried: Carried, axis: int, others: Sequence[int], why: 
     for label in carried.labels:
         left = flow.freeze(label, [other for other in others if other != axis], why)
         if left is not None and axis in left.axes:
-            found = left.ids.movedim(axis, 0).reshape(left.ids.shape[axis], -1)[:, 0]
+            ids = left.ids.movedim(axis, 0).reshape(left.ids.shape[axis], -1)[:, 0]
+            if found is not None:
+                flow.atoms.unite(found, ids, flow.because(why))
+            found = ids
     return found
 
 

@@ -6,7 +6,7 @@ from typing import Any
 from torch import Tensor
 
 from surplus.units.flow import Flow
-from surplus.units.labels import NOTHING, Carried
+from surplus.units.labels import NOTHING, Carried, Label
 
 
 def constant(
@@ -14,6 +14,16 @@ def constant(
 ) -> list[Carried]:
     """Return a tensor of one value, whose size follows what it meets."""
     return [Carried(wild=True) for _ in outputs]
+
+
+def alike(
+    flow: Flow, operator: Any, args: Sequence[Any], kwargs: dict[str, Any], outputs: list[Tensor]
+) -> list[Carried]:
+    """Return a constant that is as large as another tensor, or takes its place."""
+    zero = "zero" in operator._schema.name
+    known = flow.of(args[0])
+    labels = tuple(Label(label.ids, zero) for label in known.labels)
+    return [Carried(labels, wild=not labels and known.wild) for _ in outputs]
 
 
 def fixed(
@@ -24,9 +34,10 @@ def fixed(
 
 
 CONSTANT = (
-    "zeros", "ones", "full", "empty", "empty_like", "zeros_like", "ones_like", "full_like", "new_zeros", "new_ones",
-    "new_full", "new_empty", "new_empty_strided", "empty_strided", "fill", "fill_", "zero_", "zero", "scalar_tensor",
+    "zeros", "ones", "full", "empty", "empty_like", "new_zeros", "new_ones", "new_full", "new_empty",
+    "new_empty_strided", "empty_strided", "scalar_tensor",
 )  # fmt: skip
+ALIKE = ("zeros_like", "ones_like", "full_like", "fill", "zero")
 FIXED = (
     "arange",
     "linspace",
@@ -39,4 +50,8 @@ FIXED = (
     "randn_like",
     "lift_fresh",
 )
-RULES = {name: constant for name in CONSTANT} | {name: fixed for name in FIXED}
+RULES = (
+    {name: constant for name in CONSTANT}
+    | {name: alike for name in ALIKE}
+    | {name: fixed for name in FIXED}
+)

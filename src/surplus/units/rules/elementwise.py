@@ -123,6 +123,16 @@ def gated(
     return [Carried(merged(labels, flow.atoms, why, product=True))]
 
 
+def random(
+    flow: Flow, operator: Any, args: Sequence[Any], kwargs: dict[str, Any], outputs: list[Tensor]
+) -> list[Carried]:
+    """Draw a number for each element: fewer elements get others, so that nothing could be compared."""
+    if operator._schema.name == "aten::native_dropout" and args[2] is False:
+        return elementwise(flow, operator, args, kwargs, outputs)
+    flow.protect(flow.of(args[0]), "random numbers are drawn for them")
+    return [Carried() for _ in outputs]
+
+
 def copied(
     flow: Flow, operator: Any, args: Sequence[Any], kwargs: dict[str, Any], outputs: list[Tensor]
 ) -> list[Carried]:
@@ -135,12 +145,10 @@ def copied(
 # Those that torch does not mark as element-wise.
 UNMARKED = (
     "_to_copy",
-    "native_dropout",
-    "dropout",
-    "bernoulli",
     "hardsigmoid",
     "softplus",
     "log_sigmoid_forward",
 )
 RULES = dict.fromkeys((*KEEPING_ZERO, *UNMARKED), elementwise)
 RULES |= {"copy_": copied, "glu": gated}
+RULES |= dict.fromkeys(("native_dropout", "bernoulli", "rrelu_with_noise"), random)

@@ -1,6 +1,7 @@
 """Operators that lay tensors side by side."""
 
 from collections.abc import Sequence
+from itertools import zip_longest
 from typing import Any
 
 import torch
@@ -65,10 +66,14 @@ def _joined(
 def _along(
     pieces: Sequence[Tensor], labels: Sequence[Sequence[Label]], axis: int
 ) -> tuple[Label, ...]:
-    """Return the label that varies along the axis of joining; a piece without one has no units there."""
-    own = [next((label for label in each if axis in label.axes), None) for each in labels]
-    if not any(own):
-        return ()
+    """Return the labels that vary along the axis of joining; a piece without one has no units there."""
+    own = [[label for label in each if axis in label.axes] for each in labels]
+    layers = zip_longest(*own)
+    return tuple(_layer(pieces, layer, axis) for layer in layers)
+
+
+def _layer(pieces: Sequence[Tensor], own: Sequence[Label | None], axis: int) -> Label:
+    """Lay one label of each piece side by side."""
     dim = pieces[0].dim()
     widest = [max(label.ids.shape[a] if label else 1 for label in own) for a in range(dim)]
     parts = []
@@ -79,7 +84,7 @@ def _along(
             label.ids.expand(shape) if label else torch.full(shape, NONE, dtype=torch.int64)
         )
     zero = all(label.zero for label in own if label)
-    return (Label(compressed(torch.cat(parts, axis)), zero),)
+    return Label(compressed(torch.cat(parts, axis)), zero)
 
 
 RULES = {"cat": cat, "concat": cat, "stack": stack, "_unsafe_cat": cat}

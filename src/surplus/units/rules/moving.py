@@ -1,6 +1,7 @@
 """Operators that only move elements: they are run on the labels."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from itertools import pairwise
 from typing import Any
@@ -15,8 +16,6 @@ FOLDING = {
     "view",
     "_unsafe_view",
     "reshape",
-    "pixel_shuffle",
-    "pixel_unshuffle",
     "unfold",
     "channel_shuffle",
 }
@@ -50,6 +49,8 @@ def move(
             _divided(flow, label, source, rest, name)
         for place, each in enumerate(moved):
             if each is None:
+                if name in DIVIDING and flow.divides_freely:
+                    _protect_single(flow, label, source, rest, name)
                 continue
             if name in FOLDING and len(each.axes) > 1:
                 flow.atoms.boxes.append(
@@ -57,6 +58,34 @@ def move(
                 )
             results[place].append(each)
     return [Carried(tuple(labels), carried.weight, carried.wild) for labels in results]
+
+
+def shuffle(
+    flow: Flow, operator: Any, args: Sequence[Any], kwargs: dict[str, Any], outputs: list[Tensor]
+) -> list[Carried]:
+    """Move pixels into channels or back: the factor is fixed, so that positions of a map stay."""
+    maps = [outputs[0].dim() - 2, outputs[0].dim() - 1]
+    why = "their number has to be a multiple of the factor of a pixel shuffle"
+    held = (flow.freeze(label, maps, why) for label in flow.of(args[0]).labels)
+    flow.set(args[0], replace(flow.of(args[0]), labels=tuple(each for each in held if each)))
+    (carried,) = move(flow, operator, args, kwargs, outputs)
+    held = (flow.freeze(label, maps, why) for label in carried.labels)
+    return [replace(carried, labels=tuple(each for each in held if each))]
+
+
+def shifted(
+    flow: Flow, operator: Any, args: Sequence[Any], kwargs: dict[str, Any], outputs: list[Tensor]
+) -> list[Carried]:
+    """Roll positions round, or take windows of them: how far and how wide is fixed."""
+    source = args[0]
+    given = args[2] if operator._schema.name == "aten::roll" and len(args) > 2 else args[1]
+    if operator._schema.name == "aten::roll" and len(args) < 3:
+        given = range(source.dim())
+    axes = [each % source.dim() for each in ([given] if isinstance(given, int) else given)]
+    why = "they are shifted, or taken in windows"
+    held = (flow.freeze(label, axes, why) for label in flow.of(source).labels)
+    flow.set(source, replace(flow.of(source), labels=tuple(each for each in held if each)))
+    return move(flow, operator, args, kwargs, outputs)
 
 
 def _run(operator: Any, rest: Sequence[Any], kwargs: dict[str, Any], ids: Tensor) -> Any:
@@ -91,6 +120,19 @@ def _divided(flow: Flow, label: Label, source: Tensor, rest: Sequence[Any], name
         flow.atoms.even(tuple(pieces), flow.because("they are taken apart at a fixed place"))
 
 
+def _protect_single(
+    flow: Flow, label: Label, source: Tensor, rest: Sequence[Any], name: str
+) -> None:
+    """Protect pieces of one position, which has to stay so that there is a piece."""
+    axis, cuts = _cuts(source, rest, name)
+    if label.ids.shape[axis] == 1:
+        return
+    for a, b in pairwise([0, *cuts, source.shape[axis]]):
+        if b - a == 1:
+            why = flow.because("a piece that is taken has no other position")
+            flow.atoms.protect(label.ids.narrow(axis, a, 1), why)
+
+
 def _cuts(source: Tensor, rest: Sequence[Any], name: str) -> tuple[int, list[int]]:
     """Return the axis that is taken apart and the positions at which it is."""
     if name in ("select", "unbind"):
@@ -117,7 +159,13 @@ def _cuts(source: Tensor, rest: Sequence[Any], name: str) -> tuple[int, list[int
 MOVING = (
     "view", "_unsafe_view", "_reshape_alias", "reshape", "permute", "transpose", "t", "movedim", "expand", "squeeze",
     "unsqueeze", "select", "slice", "narrow", "split", "split_with_sizes", "unsafe_split", "unsafe_split_with_sizes",
-    "chunk", "unbind", "alias", "detach", "clone", "contiguous", "lift", "flip", "roll", "rot90", "repeat",
-    "repeat_interleave", "pixel_shuffle", "pixel_unshuffle", "channel_shuffle", "unfold", "diagonal", "tril", "triu",
+    "chunk", "unbind", "alias", "detach", "clone", "contiguous", "lift", "flip", "rot90", "repeat",
+    "repeat_interleave", "channel_shuffle", "diagonal", "tril", "triu",
 )  # fmt: skip
-RULES = dict.fromkeys(MOVING, move) | {"as_strided": restride}
+RULES = dict.fromkeys(MOVING, move) | {
+    "as_strided": restride,
+    "pixel_shuffle": shuffle,
+    "pixel_unshuffle": shuffle,
+    "roll": shifted,
+    "unfold": shifted,
+}
