@@ -139,7 +139,8 @@ def _watched(model: nn.Module, flow: Flow) -> Iterator[None]:
             running.append(name)
             flow.module = name
             if inputs and isinstance(inputs[0], Tensor):
-                with _disable_current_modes():  # what the flow does with labels is no part of the run
+                # What the flow does with labels is no part of the run.
+                with torch._C.DisableTorchFunction(), _disable_current_modes():
                     _note_bare_normalisation(flow, name, module, inputs[0])
 
         return hook
