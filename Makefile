@@ -10,7 +10,7 @@ INDEX := $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
 PYTEST := $(BIN)/python -m pytest -n 2 --dist worksteal
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-all test-shapes web lint types fmt package bench clean
+.PHONY: help setup demo test test-all test-shapes fuzz web lint types fmt package bench clean
 
 help: ## Say what each target does.
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/\1|\2/' | awk -F'|' '{printf "  %-12s %s\n", $$1, $$2}'
@@ -43,6 +43,9 @@ test-all: lint types ## Run every test, the slow ones too.
 
 test-shapes: $(VENV)/.dev ## Run the tests of the numeric rooms with every annotated shape checked at run time.
 	$(PYTEST) -m "not message and not slow and not web and not gpu" --jaxtyping-packages=surplus,beartype.beartype tests/units tests/masks tests/edits tests/passes tests/contracts tests/tasks
+
+fuzz: $(VENV)/.dev ## Cut N random architectures (make fuzz N=5000), print the smallest that fail, and count refusals by reason.
+	$(BIN)/python tests/generated/fuzz.py $(or $(N),1000) $(SEED)
 
 web: $(VENV)/.dev ## Test the report in a real browser, offline; installs Debian's chromium where it is missing.
 	@command -v "$${CHROMIUM:-chromium}" >/dev/null || { echo "Installing chromium"; apt-get update -q >/dev/null && apt-get install -yq chromium >/dev/null; } || { echo "chromium is missing and could not be installed. Install it, or name a browser: CHROMIUM=/path/to/chrome make web"; exit 1; }

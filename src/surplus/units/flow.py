@@ -310,7 +310,7 @@ class Flow:
         """Note that the code compared lengths: after a removal, it must decide alike."""
         if any(isinstance(each, Integer) or each.labels for each in origins):
             why = self.because("the code decides by how many there are")
-            with _disable_current_modes():
+            with torch._C.DisableTorchFunction(), _disable_current_modes():
                 nothing = torch.full((1,), NONE)
             self.lengths.append(Length(formula, origins, nothing, 0, int(outcome), why))
 

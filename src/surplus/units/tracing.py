@@ -93,7 +93,9 @@ def _tie_attention(model: nn.Module, flow: Flow) -> None:
 def _tie_recurrent(model: nn.Module, flow: Flow) -> None:
     """Tie what a recurrent layer reads of its state to what it computes of it, also where it ran a single step."""
     for module in model.modules():
-        if not isinstance(module, nn.RNNBase | nn.RNNCellBase) or getattr(module, "proj_size", False):
+        if not isinstance(module, nn.RNNBase | nn.RNNCellBase) or getattr(
+            module, "proj_size", False
+        ):
             continue
         for name, weight in module.named_parameters(recurse=False):
             rows, columns = flow.along(weight, 0), flow.along(weight, 1)
@@ -145,9 +147,8 @@ def _watched(model: nn.Module, flow: Flow) -> Iterator[None]:
             running.append(name)
             flow.module = name
             if inputs and isinstance(inputs[0], Tensor):
-                with (
-                    _disable_current_modes()
-                ):  # what the flow does with labels is no part of the run
+                # What the flow does with labels is no part of the run.
+                with torch._C.DisableTorchFunction(), _disable_current_modes():
                     _note_bare_normalisation(flow, name, module, inputs[0])
 
         return hook
