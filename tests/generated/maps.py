@@ -1,5 +1,7 @@
 """Blocks of networks of images: (batch, channels, side, side) to the same with other numbers."""
 
+from itertools import pairwise
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -190,7 +192,9 @@ class Shuffle(nn.Module):
             return F.pixel_unshuffle(x, 2)
         if self.form == 2:
             n, c, h, w = x.shape
-            return x.view(n, self.groups, c // self.groups, h, w).transpose(1, 2).reshape(n, c, h, w)
+            return (
+                x.view(n, self.groups, c // self.groups, h, w).transpose(1, 2).reshape(n, c, h, w)
+            )
         if self.form == 3:
             return F.channel_shuffle(x, self.groups)
         return x.view(x.shape[0], -1, 2, *x.shape[2:]).amax(2)
@@ -252,7 +256,9 @@ class Fold(nn.Module):
         if self.form == 2:
             return self.over_all(x.flatten(1))[:, :, None, None]
         if self.form == 3:
-            return self.over_all(x.permute(0, 2, 3, 1).reshape(x.shape[0], -1)).view(len(x), -1, 1, 1)
+            return self.over_all(x.permute(0, 2, 3, 1).reshape(x.shape[0], -1)).view(
+                len(x), -1, 1, 1
+            )
         if self.form == 4:
             rows = x.permute(0, 3, 1, 2).reshape(len(x), self.side, -1)
             rows = self.over_column(rows)
@@ -321,7 +327,7 @@ class Split(nn.Module):
         if self.form < 2:
             return torch.cat(pieces[::-1], 1)
         if self.form < 4:
-            return torch.cat([pieces[0], *(a + b for a, b in zip(pieces, pieces[1:], strict=False))], 1)
+            return torch.cat([pieces[0], *(a + b for a, b in pairwise(pieces))], 1)
         if self.form == 4:
             return torch.stack(pieces, 2).flatten(1, 2)
         return sum(pieces)
@@ -350,4 +356,8 @@ KINDS = {
 
 def make(block: Block, shape: Shape) -> nn.Module:
     """Build a block for what comes into it."""
-    return Nested(block, shape, make, conv) if block.kind in NESTING else KINDS[block.kind](block, shape)
+    return (
+        Nested(block, shape, make, conv)
+        if block.kind in NESTING
+        else KINDS[block.kind](block, shape)
+    )

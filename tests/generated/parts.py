@@ -88,7 +88,9 @@ class Nested(nn.Module):
             self.branches.append(branch)
             widths.append(now[0])
             lengths.append(now[1])
-        self.length = min([*lengths, shape[1]]) if block.kind in ("part", "residual") else min(lengths)
+        self.length = (
+            min([*lengths, shape[1]]) if block.kind in ("part", "residual") else min(lengths)
+        )
         want = shape[0] if block.kind == "residual" else widths[0]
         if block.kind in ("residual", "sum", "product"):
             self.fits = nn.ModuleList(

@@ -1,5 +1,7 @@
 """Blocks of networks of sequences: (batch, length, features) to the same with other numbers."""
 
+from itertools import pairwise
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -71,7 +73,9 @@ class Attention(nn.Module):
         self.form, self.shape = block.form, shape
         self.heads = max(1, block.groups)
         self.head_dim = max(1, block.width // 2)
-        self.groups = self.heads // 2 if block.form in (4, 5) and self.heads % 2 == 0 else self.heads
+        self.groups = (
+            self.heads // 2 if block.form in (4, 5) and self.heads % 2 == 0 else self.heads
+        )
         wide = self.heads * self.head_dim
         self.norm = norm(block.norm, shape[0], 1, True)
         if block.form < 4:
@@ -299,7 +303,7 @@ class Split(nn.Module):
         if self.form == 3:
             return torch.stack(pieces, -1).flatten(-2)
         if self.form == 4:
-            return torch.cat([pieces[0], *(a * b for a, b in zip(pieces, pieces[1:], strict=False))], -1)
+            return torch.cat([pieces[0], *(a * b for a, b in pairwise(pieces))], -1)
         return torch.stack(pieces).sum(0)
 
 
@@ -363,4 +367,8 @@ KINDS = {
 
 def make(block: Block, shape: Shape) -> nn.Module:
     """Build a block for what comes into it."""
-    return Nested(block, shape, make, linear) if block.kind in NESTING else KINDS[block.kind](block, shape)
+    return (
+        Nested(block, shape, make, linear)
+        if block.kind in NESTING
+        else KINDS[block.kind](block, shape)
+    )

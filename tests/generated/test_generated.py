@@ -27,7 +27,10 @@ def test_a_random_architecture_is_cut_exactly(part):
 
 @pytest.mark.parametrize(
     ("domain", "kind"),
-    [*(("maps", kind) for kind in dict.fromkeys(MAPS)), *(("sequences", kind) for kind in dict.fromkeys(SEQUENCES))],
+    [
+        *(("maps", kind) for kind in dict.fromkeys(MAPS)),
+        *(("sequences", kind) for kind in dict.fromkeys(SEQUENCES)),
+    ],
 )
 def test_every_kind_of_block_builds_and_runs_in_every_form(domain, kind):
     for form in range(8):

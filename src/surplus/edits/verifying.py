@@ -106,7 +106,9 @@ def _check_comparable(model: nn.Module, outputs: list[Tensor]) -> None:
     """
     without = "; pass `verify=False` to cut without comparing"
     if outputs and all(each.is_meta or not each.numel() for each in outputs):
-        what = "has no values, being on the meta device" if outputs[0].is_meta else "gives no outputs"
+        what = (
+            "has no values, being on the meta device" if outputs[0].is_meta else "gives no outputs"
+        )
         raise InvalidArgument(f"The model {what}, so that the cut cannot be checked{without}.")
     if all(bool(each.isfinite().all()) for each in outputs):
         return

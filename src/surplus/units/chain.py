@@ -55,9 +55,7 @@ def evaluating(model: nn.Module) -> Iterator[None]:
 @contextmanager
 def left_as_found(model: nn.Module) -> Iterator[None]:
     """Undo afterwards what a run does to a model: its buffers, attributes that code sets, and the random streams."""
-    attributes = [
-        (module, dict(vars(module)), dict(module._buffers)) for module in model.modules()
-    ]
+    attributes = [(module, dict(vars(module)), dict(module._buffers)) for module in model.modules()]
     buffers = [(each, each._version, each.clone()) for each in model.buffers()]
     devices = {each.device for each in model.parameters() if each.device.type == "cuda"}
     with torch.random.fork_rng(devices=list(devices)):
@@ -97,7 +95,7 @@ def check_module(model: Any) -> None:
                 " Cut the model before it is quantised."
             )
     for name, tensor in (*model.named_parameters(), *model.named_buffers()):
-        if isinstance(tensor, nn.parameter.UninitializedTensorMixin):
+        if isinstance(tensor, nn.UninitializedParameter | nn.UninitializedBuffer):
             raise InvalidArgument(
                 f"`{name}` has no shape yet: run the model once on an example before its units are asked for."
             )

@@ -24,7 +24,15 @@ PASSED = (
     LIBRARIES[1],
     *(
         f"{LIBRARIES[0]}/{each}"
-        for each in ("overrides.py", "functional.py", "_tensor.py", "nn/functional.py", "_compile", "_dynamo", "utils")
+        for each in (
+            "overrides.py",
+            "functional.py",
+            "_tensor.py",
+            "nn/functional.py",
+            "_compile",
+            "_dynamo",
+            "utils",
+        )
     ),
 )
 """Code through which calls of the user's pass on their way to an operator."""
@@ -285,7 +293,7 @@ class Flow:
         axis: int,
         bounds: tuple[int, int],
     ) -> None:
-        """Note that positions of a tensor's axis, between bounds, are as many as the code computes from other lengths."""
+        """Note that positions of an axis, between bounds, are as many as the code computes from other lengths."""
         start, end = bounds
         why = self.because("the code computes a length from others, which would not follow")
         found = [label.ids for label in self.of(tensor).labels if axis in label.axes]

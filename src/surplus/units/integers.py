@@ -18,7 +18,16 @@ SIZED = {
     "new_empty", "new_full", "rand", "randn",
 }  # fmt: skip
 """Functions that take the sizes of what they return."""
-OPAQUE = {"numpy", "__array__", "__dlpack__", "tolist", "as_strided", "meshgrid", "cartesian_prod", "block_diag"}
+OPAQUE = {
+    "numpy",
+    "__array__",
+    "__dlpack__",
+    "tolist",
+    "as_strided",
+    "meshgrid",
+    "cartesian_prod",
+    "block_diag",
+}
 """Functions whose results do not show what they were made of."""
 SHAPE: Any = vars(torch._C.TensorBase)["shape"].__get__
 
@@ -180,7 +189,9 @@ class _Watch(TorchFunctionMode):
         flow = self._flow
         for size, tensor, axis, bound in _bounds(name, args, kwargs):
             if not isinstance(size, Noted):
-                flow.note_length(partial(_looked_up, None, bound[1] - bound[0]), (), tensor, axis, bound)
+                flow.note_length(
+                    partial(_looked_up, None, bound[1] - bound[0]), (), tensor, axis, bound
+                )
             elif isinstance(size.source, Integer):
                 flow.note_bound(size.source, tensor, axis, bound)
             elif size.source is None:

@@ -94,9 +94,7 @@ def _probes(lengths: Sequence[Length], sizes: Sequence[Size], roots: Tensor) -> 
 def _counts_apart(integer: Integer, sizes: Sequence[Size], gone: Tensor) -> str | None:
     if len({kept_along(each.ids, each.axis, gone) for each in sizes}) == 1:
         return None
-    return (
-        f"`{integer.name}` of `{integer.module or 'the model'}` counts them and others, of which there would be more"
-    )
+    return f"`{integer.name}` of `{integer.module or 'the model'}` counts them and others, of which there would be more"
 
 
 def _length_apart(

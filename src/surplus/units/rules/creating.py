@@ -50,4 +50,8 @@ FIXED = (
     "randn_like",
     "lift_fresh",
 )
-RULES = {name: constant for name in CONSTANT} | {name: alike for name in ALIKE} | {name: fixed for name in FIXED}
+RULES = (
+    {name: constant for name in CONSTANT}
+    | {name: alike for name in ALIKE}
+    | {name: fixed for name in FIXED}
+)
