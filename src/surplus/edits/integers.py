@@ -1,13 +1,11 @@
 """The integers of the user's modules that count units, after a cut."""
 
 import torch
-from jaxtyping import Int
-from torch import Tensor
 
 from surplus.base import InvalidArgument
 from surplus.edits.edits import Count
 from surplus.masks import Mask
-from surplus.units import Integer, Units
+from surplus.units import Integer, Units, kept_along
 
 
 def counts(mask: Mask, units: Units) -> tuple[Count, ...]:
@@ -21,7 +19,7 @@ def counts(mask: Mask, units: Units) -> tuple[Count, ...]:
     found: dict[Integer, tuple[int, int]] = {}
     for size in units.sizes:
         before = size.ids.shape[size.axis]
-        after = _left(size.ids, size.axis, gone)
+        after = kept_along(size.ids, size.axis, gone)
         if after == 0 < before:
             raise InvalidArgument(
                 f"The mask removes all {before} units that `{size.integer.name}` of"
@@ -39,9 +37,3 @@ def counts(mask: Mask, units: Units) -> tuple[Count, ...]:
         for each, (before, after) in found.items()
         if before != after
     )
-
-
-def _left(ids: Int[Tensor, "..."], axis: int, gone: Int[Tensor, " removed"]) -> int:
-    """Return how many positions along an axis are kept; where units also vary along others, in a kept row of those."""
-    kept = ~torch.isin(ids, gone)
-    return int(kept.sum(axis).max())

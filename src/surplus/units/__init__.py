@@ -8,7 +8,7 @@ What lives here:
   `Integer`, what else a removal changes;
 - what operators do to units, in the folder `rules`;
 - helpers to run and copy a model without changing it: `arguments`, `copied`, `evaluating`, `left_as_found`,
-  `plain_kernels`, `tensors_of`, and `every`, the index map of plain layers;
+  `plain_kernels`, `tensors_of`; `every`, the index map of plain layers; `kept_along`, what a removal leaves of an axis;
 - chains, `chain_of` and `is_chain`: networks whose module list says how they run.
 
 May import: `base`.
@@ -19,6 +19,7 @@ from surplus.units.chain import chain_of, copied, evaluating, is_chain, left_as_
 from surplus.units.find import find_units
 from surplus.units.flow import Integer, Size, Statistic
 from surplus.units.group import Constraint, Group, Slot, Tap, every
+from surplus.units.probing import kept_along
 from surplus.units.tracing import arguments, plain_kernels
 from surplus.units.units import Units, tensors_of
 
@@ -38,6 +39,7 @@ __all__ = [
     "every",
     "find_units",
     "is_chain",
+    "kept_along",
     "left_as_found",
     "plain_kernels",
     "tensors_of",

@@ -93,9 +93,7 @@ def _tie_attention(model: nn.Module, flow: Flow) -> None:
 def _tie_recurrent(model: nn.Module, flow: Flow) -> None:
     """Tie what a recurrent layer reads of its state to what it computes of it, also where it ran a single step."""
     for module in model.modules():
-        if not isinstance(module, nn.RNNBase | nn.RNNCellBase) or getattr(
-            module, "proj_size", False
-        ):
+        if not isinstance(module, nn.RNNBase | nn.RNNCellBase) or vars(module).get("proj_size"):
             continue
         for name, weight in module.named_parameters(recurse=False):
             rows, columns = flow.along(weight, 0), flow.along(weight, 1)
