@@ -80,7 +80,9 @@ class Group:
     """The normalisation whose statistics the units share, if any: then a cut is not equal to plain zeroing."""
     tap: Tap | None = None
     """Where the units' activations can be seen, after their activation function."""
-    roots: Int[Tensor, " units"] = field(default_factory=lambda: torch.empty(0), repr=False)
+    roots: Int[Tensor, " units"] = field(
+        default_factory=lambda: torch.empty(0, dtype=torch.int64), repr=False
+    )
     """The number of each unit in the trace."""
 
     @property

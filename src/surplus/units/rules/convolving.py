@@ -10,7 +10,7 @@ from surplus.units.flow import Flow
 from surplus.units.labels import Carried, Label, merged
 from surplus.units.rules.contracting import FIXED
 
-Ids = Int[Tensor, " channels"]
+Ids = Int[Tensor, " _"]
 KERNEL = "they are positions of a kernel"
 
 
