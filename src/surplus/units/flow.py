@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple, final
 
+import jaxtyping
 import torch
 from jaxtyping import Int
 from torch import Tensor, nn
@@ -22,6 +23,7 @@ STRICT = False
 LIBRARIES = (str(Path(torch.__file__).parent), str(Path(__file__).parent))
 PASSED = (
     LIBRARIES[1],
+    str(Path(jaxtyping.__file__).parent),
     *(
         f"{LIBRARIES[0]}/{each}"
         for each in (
