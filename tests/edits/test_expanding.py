@@ -41,7 +41,7 @@ def test_a_model_that_the_edits_did_not_make_is_refused():
     units = sp.find_units(model, example)
     mask = sp.keep(sp.score(model, units, sp.scores.Magnitude()), 0.5)
     _, edits = sp.cut(model, mask)
-    with pytest.raises(InvalidArgument, match="They were made on another model"):
+    with pytest.raises(InvalidArgument, match="They were made on another architecture"):
         sp.expand(model, edits)
     with pytest.raises(InvalidArgument, match="which this model does not have"):
         sp.expand(build("lstm")[0], edits)

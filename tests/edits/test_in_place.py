@@ -120,7 +120,9 @@ def test_a_cut_between_forward_and_backward_is_refused():
     loss.backward()
     mask = half(model, inputs)
     before = copy.deepcopy(model.state_dict())
-    with pytest.raises(InvalidArgument, match=r"`stem.weight` has a gradient .* Cut between steps"):
+    with pytest.raises(
+        InvalidArgument, match=r"`stem.weight` has a gradient .* Edit between steps"
+    ):
         cut_(model, mask)
     assert all(torch.equal(before[k], v) for k, v in model.state_dict().items())
     model.zero_grad()
@@ -145,7 +147,7 @@ def test_state_of_another_shape_begins_anew_and_says_so():
 def test_a_wrapped_model_is_refused():
     model, data = prepared()
     mask = half(model, data[0][0])
-    with pytest.raises(InvalidArgument, match="wrapped in DataParallel.*cut `model.module`"):
+    with pytest.raises(InvalidArgument, match="wrapped in DataParallel.*edit `model.module`"):
         cut_(nn.DataParallel(model), mask)
 
 

@@ -16,8 +16,10 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 import torch
 from hypothesis import HealthCheck, Phase, given, seed, settings
 
+from generated.comparing import REFUSALS
+from generated.editing import DONE
 from generated.program import Program, programs
-from generated.properties import REFEREED, REFUSALS, check
+from generated.properties import REFEREED, check
 
 BATCH = 100
 PATIENCE_SECONDS = 20
@@ -70,7 +72,8 @@ if __name__ == "__main__":
     failures, shortest = fuzz(int(sys.argv[1]), int(sys.argv[2]) if len(sys.argv) > 2 else 0)
     for kind, (program, trace) in shortest.items():
         print(f"\n{kind}\n{program!r}\n{trace}")
-    for title, counts in (("failures", failures), ("refusals", REFUSALS), ("referee", REFEREED)):
+    listed = {"failures": failures, "refusals": REFUSALS, "referee": REFEREED, "edited": DONE}
+    for title, counts in listed.items():
         print(f"\n{title}")
         for reason, number in counts.most_common():
             print(f"{number:8}  {reason}")

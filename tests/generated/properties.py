@@ -8,36 +8,18 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.utils._pytree import tree_leaves
 
 from generated import maps, sequences
+from generated.comparing import REFUSALS, general, outputs, same
+from generated.editing import checked_growth, checked_split, checked_training
 from generated.network import build
 from generated.program import Program
 from surplus.base import InvalidArgument
 from surplus.edits import Edits, cut, load, masked, replay_, save
 from surplus.masks import Mask, Scores, keep
-from surplus.units import Units, copied, evaluating, find_units, tensors_of
+from surplus.units import Units, copied, find_units, tensors_of
 
-REFUSALS: Counter[str] = Counter()
-"""Why groups were protected or cuts refused, over everything that this process checked."""
 REFEREED: Counter[str] = Counter()
-
-
-def outputs(model: nn.Module, example: Any) -> list[Tensor]:
-    """Return all tensors that a model returns."""
-    with torch.no_grad(), evaluating(model):
-        return [each for each in tree_leaves(model(example)) if isinstance(each, Tensor)]
-
-
-def same(some: list[Tensor], others: list[Tensor], exactly: bool = False) -> None:
-    """Compare all tensors, to 1e-9 of the largest value."""
-    assert len(some) == len(others)
-    for one, other in zip(some, others, strict=True):
-        assert one.shape == other.shape
-        if exactly:
-            assert torch.equal(one, other)
-        elif one.numel():
-            assert (one - other).abs().max() <= 1e-9 * max(1.0, float(one.abs().max()))
 
 
 def snapshot(model: nn.Module) -> Any:
@@ -108,6 +90,10 @@ def check(program: Program) -> None:
             replay_(again, edits + second[1])
             same(outputs(again, example), outputs(second[0], example), exactly=True)
     unchanged(before, snapshot(model))
+    checked_growth(model, example, units, random)
+    checked_split(model, example, units, random)
+    checked_training(model, example, units, random)
+    unchanged(before, snapshot(model))
 
 
 def checked_cut(
@@ -134,12 +120,6 @@ def checked_cut(
         save(Path(folder) / "cut", smaller, edits)
         same(outputs(load(Path(folder) / "cut", into=model), example), found, exactly=True)
     return smaller, edits
-
-
-def general(reason: str) -> str:
-    """Return a reason without the place at which it was found."""
-    head, _, tail = reason.partition(" (`")
-    return f"{head} ({tail.partition('`')[0]})" if tail else head.partition(":")[0]
 
 
 def referee(model: nn.Module, example: Any, units: Units, random: Random) -> None:

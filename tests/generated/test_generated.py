@@ -7,9 +7,10 @@ import torch
 from hypothesis import given, seed, settings
 
 from generated import maps, sequences
+from generated.comparing import outputs
 from generated.network import build
 from generated.program import MAPS, NESTING, SEQUENCES, Block, Program, programs
-from generated.properties import check, outputs
+from generated.properties import check
 
 
 @pytest.mark.parametrize("part", range(4))

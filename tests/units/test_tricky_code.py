@@ -327,12 +327,12 @@ def test_what_cannot_be_compared_says_why():
     with torch.no_grad():
         model[2].weight[0, 0] = torch.nan
     with pytest.raises(
-        InvalidArgument, match="`2.weight` holds values that are not; the cut cannot"
+        InvalidArgument, match="`2.weight` holds values that are not; the edit cannot"
     ):
         cut_one(model, example())
     assert cut_one(model, example(), verify=False)[0].out_features == 5
     with pytest.raises(
-        InvalidArgument, match="gives no outputs, so that the cut cannot be checked"
+        InvalidArgument, match="gives no outputs, so that the edit cannot be checked"
     ):
         cut_one(chain(), torch.zeros(0, 4).double())
     with pytest.raises(InvalidArgument, match="has no values, being on the meta device"):
@@ -368,7 +368,7 @@ def test_a_mask_that_empties_a_piece_is_refused():
 @pytest.mark.message
 def test_a_cut_model_that_does_not_run_is_reported(monkeypatch):
     monkeypatch.setattr(
-        "surplus.edits.cutting.smaller_copy",
+        "surplus.edits.cutting.resized_copy",
         lambda model, step: nn.Sequential(*model, nn.Linear(9, 9)),
     )
     with pytest.raises(NotEqual, match="The cut model does not run on the example: .* report this"):

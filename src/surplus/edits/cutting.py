@@ -7,11 +7,12 @@ from jaxtyping import Bool
 from torch import Tensor, nn
 
 from surplus.base import InvalidArgument
-from surplus.edits.edits import Cut, Edits, Kept, Slice
+from surplus.edits.edits import Edits
 from surplus.edits.integers import counts
 from surplus.edits.intervals import pack
-from surplus.edits.resize import check, smaller_copy
-from surplus.edits.verifying import difference
+from surplus.edits.records import Kept, Resize, Slice
+from surplus.edits.resize import check, resized_copy
+from surplus.edits.verifying import difference, masked
 from surplus.masks import Mask
 from surplus.units import Group, Units
 
@@ -40,19 +41,24 @@ def cut(model: nn.Module, mask: Mask, verify: bool = True) -> tuple[nn.Module, E
         (Linear(in_features=4, out_features=2, bias=True), ((0, 1), (2, 3)))
     """
     units = mask.checked_units()
+    step = removal(mask, units)
+    check(model, step)
+    smaller = resized_copy(model, step)
+    if verify:
+        apart = difference(masked(model, mask), smaller, model, units.example)
+        step = replace(step, difference=apart)
+    return smaller, Edits((step,))
+
+
+def removal(mask: Mask, units: Units) -> Resize:
+    """Return what a cut does to every tensor and integer."""
     for name in mask.kept:
         _check_blocks(units.chosen(name), mask.kept[name])
-    slices = _slices(mask, units)
-    check(model, slices)
     kept = tuple(
         Kept(layer=name, size=units[name].size, kept=pack(mask.kept_index(name).tolist()))
         for name in mask.kept
     )
-    step = Cut(units=kept, slices=slices, integers=counts(mask, units))
-    smaller = smaller_copy(model, step)
-    if verify:
-        step = replace(step, difference=difference(model, smaller, mask, units))
-    return smaller, Edits((step,))
+    return Resize(verb="cut", units=kept, slices=_slices(mask, units), integers=counts(mask, units))
 
 
 def _check_blocks(group: Group, kept: Bool[Tensor, " units"]) -> None:

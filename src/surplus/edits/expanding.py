@@ -1,13 +1,12 @@
 """`expand`: a cut model at its original size again, with zeros where units were removed."""
 
-import torch
-from torch import Tensor, nn
+from torch import nn
 
 from surplus.base import InvalidArgument
-from surplus.edits.edits import Count, Cut, Edits, Slice
-from surplus.edits.intervals import unpack
-from surplus.edits.resize import resize_
-from surplus.units import copied, tensors_of
+from surplus.edits.edits import Edits
+from surplus.edits.records import Resize
+from surplus.edits.resize import check, resized_copy
+from surplus.units import copied
 
 
 def expand(model: nn.Module, edits: Edits) -> nn.Module:
@@ -19,50 +18,21 @@ def expand(model: nn.Module, edits: Edits) -> nn.Module:
 
     Args:
         model: The model that the edits made.
-        edits: The edits.
+        edits: The edits, which may only have removed units.
 
     Raises:
-        InvalidArgument: the model does not have the shapes that the edits lead to.
+        InvalidArgument: the model does not have the shapes that the edits lead to, or the edits also added something,
+            for which the original has no place.
     """
     whole = copied(model)
     for step in reversed(edits.steps):
-        whole = _expanded(whole, step)
+        if not isinstance(step, Resize) or step.grows:
+            done = step.to_json()["kind"]
+            raise InvalidArgument(
+                f"`expand` undoes what was cut or merged; these edits also contain a step of kind {done!r}, which gave"
+                " the model something that the original has no place for."
+            )
+        back = step.backwards()
+        check(whole, back)
+        whole = resized_copy(whole, back)
     return whole
-
-
-def _expanded(model: nn.Module, step: Cut) -> nn.Module:
-    tensors = tensors_of(model)
-    replaced: dict[int, Tensor] = {}
-    for name in dict.fromkeys(each.tensor for each in step.slices):
-        if name not in tensors:
-            raise InvalidArgument(f"The edits speak of `{name}`, which this model does not have.")
-        old = tensors[name]
-        new = old.detach()
-        for each in reversed(step.slices):
-            if each.tensor == name:
-                new = _spread(new, each)
-        if isinstance(old, nn.Parameter):
-            new = nn.Parameter(new, requires_grad=old.requires_grad)
-        new.__dict__.update(old.__dict__)
-        replaced[id(old)] = new
-    whole = copied(model, replaced)
-    back = tuple(
-        Count(module=c.module, name=c.name, place=c.place, before=c.after, after=c.before)
-        for c in step.integers
-    )
-    backwards = Cut(units=step.units, slices=step.slices, integers=back)
-    resize_(whole, {id(each) for each in replaced.values()}, backwards)
-    return whole
-
-
-def _spread(tensor: Tensor, slice_: Slice) -> Tensor:
-    """Put the kept positions where they were, among zeros."""
-    index = torch.tensor(unpack(slice_.kept), dtype=torch.int64, device=tensor.device)
-    if tensor.dim() <= slice_.axis or tensor.shape[slice_.axis] != len(index):
-        raise InvalidArgument(
-            f"The edits leave `{slice_.tensor}` with {len(index)} entries along axis {slice_.axis}; here its shape is"
-            f" {tuple(tensor.shape)}. They were made on another model."
-        )
-    shape = list(tensor.shape)
-    shape[slice_.axis] = slice_.size
-    return tensor.new_zeros(shape).index_copy(slice_.axis, index, tensor)

@@ -3,7 +3,7 @@
 import torch
 
 from surplus.base import InvalidArgument
-from surplus.edits.edits import Count
+from surplus.edits.records import Count
 from surplus.masks import Mask
 from surplus.units import Integer, Units, kept_along
 

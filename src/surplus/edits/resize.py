@@ -1,76 +1,76 @@
-"""Slicing the tensors of a model: the one place where shapes change."""
+"""Resizing the tensors of a model, to fewer positions or to more: the one place where shapes change."""
 
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from surplus.base import InvalidArgument
-from surplus.edits.edits import Cut, Edits, Slice
 from surplus.edits.intervals import unpack
+from surplus.edits.records import Resize, Slice
 from surplus.edits.sizes import correct_sizes
-from surplus.masks import Mask
 from surplus.units import copied, tensors_of
 
 
-def replay_(model: nn.Module, edits: Edits) -> None:
-    """In place: make the model's architecture what the edits made of the original one.
-
-    Raises:
-        InvalidArgument: a tensor that the record speaks of is not in the model, or has another size.
-    """
-    for step in edits.steps:
-        check(model, step.slices)
-        apply_(model, step)
-
-
-def sliced(tensors: dict[str, Tensor], edits: Edits) -> dict[str, Tensor]:
-    """Return tensors that are named like a model's (an optimiser's moments, a mask) after the edits."""
-    result = dict(tensors)
-    for step in edits.steps:
-        for each in step.slices:
-            if each.tensor in result:
-                index = torch.tensor(unpack(each.kept), dtype=torch.int64)
-                result[each.tensor] = result[each.tensor].index_select(each.axis, index)
-    return result
-
-
-def sliced_mask(mask: Mask, edits: Edits) -> Mask:
-    """Return a mask of the model before the edits as one of the model after them."""
-    if mask.over == "weights":
-        return Mask(sliced(mask.kept, edits), "weights")
-    kept = dict(mask.kept)
-    for step in edits.steps:
-        for each in step.units:
-            if each.layer in kept:
-                kept[each.layer] = kept[each.layer][torch.tensor(unpack(each.kept))]
-    return Mask(kept, "units")
-
-
-def check(model: nn.Module, slices: tuple[Slice, ...]) -> None:
+def check(model: nn.Module, step: Resize) -> None:
     """Refuse slices that do not fit the model, before anything is changed."""
     tensors = tensors_of(model)
-    missing = [each.tensor for each in slices if each.tensor not in tensors]
+    missing = [each.tensor for each in step.slices if each.tensor not in tensors]
     if missing:
         raise InvalidArgument(f"The edits speak of `{missing[0]}`, which this model does not have.")
-    for each in slices:
+    for each in step.slices:
         shape = tuple(tensors[each.tensor].shape)
-        if each.axis >= len(shape) or shape[each.axis] != each.size:
+        size = len(unpack(each.kept)) if step.grows else each.size
+        if each.axis >= len(shape) or shape[each.axis] != size:
             raise InvalidArgument(
-                f"The edits expect `{each.tensor}` with {each.size} entries along axis {each.axis};"
+                f"The edits expect `{each.tensor}` with {size} entries along axis {each.axis};"
                 f" here its shape is {shape}. They were made on another architecture."
             )
 
 
-def apply_(model: nn.Module, step: Cut) -> None:
-    """In place: make one cut on a model that it fits; every parameter stays the object that it was."""
+def resize_(model: nn.Module, step: Resize, values: Mapping[str, Tensor] | None = None) -> None:
+    """In place: repeat a step on a model that it fits; every parameter stays the object that it was.
+
+    Args:
+        model: The model.
+        step: The step.
+        values: What tensors hold afterwards; without it they keep what they held, and are zero where they are new.
+    """
     tensors = tensors_of(model)
-    for name in dict.fromkeys(each.tensor for each in step.slices):
-        swap_(tensors[name], narrowed(tensors[name].data, name, step.slices))
-    resize_(model, {id(tensors[each.tensor]) for each in step.slices}, step)
+    new = {name: resized(tensors[name].data, step.of(name), step.grows) for name in step.tensors}
+    new |= {name: each.detach() for name, each in (values or {}).items()}
+    changed = {id(tensors[name]) for name in new}
+    for name, each in new.items():
+        swap_(tensors[name], each)
+    correct_(model, changed, step)
 
 
-def resize_(model: nn.Module, changed: set[int], step: Cut) -> None:
+def resized_copy(
+    model: nn.Module, step: Resize, values: Mapping[str, Tensor] | None = None
+) -> nn.Module:
+    """Return a copy of a model after a step, with arguments as for `resize_`; what goes is not even copied."""
+    tensors = tensors_of(model)
+    replaced: dict[int, Tensor] = {}
+    for name in (*step.tensors, *(values or {})):
+        old = tensors[name]
+        if id(old) in replaced:
+            continue
+        new = (
+            values[name].detach()
+            if values and name in values
+            else resized(old.detach(), step.of(name), step.grows)
+        )
+        if isinstance(old, nn.Parameter):
+            new = nn.Parameter(new, requires_grad=old.requires_grad)
+        new.__dict__.update(old.__dict__)
+        replaced[id(old)] = new
+    other = copied(model, replaced)
+    correct_(other, {id(each) for each in replaced.values()}, step)
+    return other
+
+
+def correct_(model: nn.Module, changed: set[int], step: Resize) -> None:
     """In place: correct the sizes that modules hold, after tensors of these identities have changed shape."""
     touched = [
         module
@@ -92,28 +92,23 @@ def resize_(model: nn.Module, changed: set[int], step: Cut) -> None:
         setattr(module, each.name, value)
 
 
-def smaller_copy(model: nn.Module, step: Cut) -> nn.Module:
-    """Return a copy of a model with one cut made; what goes is not even copied."""
-    tensors = tensors_of(model)
-    replaced: dict[int, Tensor] = {}
-    for name in dict.fromkeys(each.tensor for each in step.slices):
-        old = tensors[name]
-        new = narrowed(old.detach(), name, step.slices)
-        if isinstance(old, nn.Parameter):
-            new = nn.Parameter(new, requires_grad=old.requires_grad)
-        new.__dict__.update(old.__dict__)
-        replaced[id(old)] = new
-    smaller = copied(model, replaced)
-    resize_(smaller, {id(each) for each in replaced.values()}, step)
-    return smaller
+def resized(tensor: Tensor, slices: Iterable[Slice], grows: bool, fill: float = 0) -> Tensor:
+    """Return a tensor at its other size, laid out in memory as it was.
 
-
-def narrowed(tensor: Tensor, name: str, slices: tuple[Slice, ...]) -> Tensor:
-    """Return the kept positions of a tensor that is shaped like the one of that name, laid out in memory as it was."""
+    Args:
+        tensor: A tensor of the shape from which the slices lead.
+        slices: The axes that change.
+        grows: Whether the tensor becomes the larger of the two.
+        fill: What stands at new positions.
+    """
     layout = _layout(tensor)
     for each in slices:
-        if each.tensor == name:
-            index = torch.tensor(unpack(each.kept), dtype=torch.int64, device=tensor.device)
+        index = torch.tensor(unpack(each.kept), dtype=torch.int64, device=tensor.device)
+        if grows:
+            shape = list(tensor.shape)
+            shape[each.axis] = each.size
+            tensor = tensor.new_full(shape, fill).index_copy(each.axis, index, tensor)
+        else:
             tensor = tensor.index_select(each.axis, index)
     return tensor.contiguous(memory_format=layout)
 

@@ -11,7 +11,7 @@ import surplus.nets
 import surplus.tasks  # noqa: F401 - a bundle names its network and task, so all of them must be known
 from surplus.base import CorruptFile, InvalidArgument, Net, Task, decode, encode
 from surplus.edits.edits import Edits
-from surplus.edits.resize import replay_
+from surplus.edits.replaying import replay_
 from surplus.edits.tensors import from_raw, to_raw
 from surplus.store import read_bundle, write_bundle
 

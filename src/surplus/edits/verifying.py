@@ -1,4 +1,4 @@
-"""Verifying: does a cut model compute what the masked one computes?"""
+"""Verifying: does an edited model compute what it should?"""
 
 from collections.abc import Callable
 from typing import Any, final
@@ -39,39 +39,53 @@ def masked(model: nn.Module, mask: Mask) -> nn.Module:
 
 
 @torch.no_grad()
-def difference(model: nn.Module, smaller: nn.Module, mask: Mask, units: Units) -> float:
-    """Return the largest absolute difference between the outputs of the cut and the masked model on the example.
+def difference(
+    reference: nn.Module,
+    edited: nn.Module,
+    model: nn.Module,
+    example: Any,
+    words: tuple[str, str] = ("masked", "cut"),
+    bounded: bool = True,
+) -> float:
+    """Return the largest absolute difference between the outputs of two models on the example.
+
+    Args:
+        reference: What should be computed.
+        edited: What was made.
+        model: The model that was edited.
+        example: What they are called with.
+        words: What the two are called in messages.
+        bounded: Whether they have to be equal to rounding.
 
     Raises:
         NotEqual: they differ by more than rounding.
     """
-    reference = masked(model, mask)
     outputs = []
-    for each in (reference, smaller):
-        positional, named = example_for(model, units.example)
+    for each, word in zip((reference, edited), words, strict=True):
+        positional, named = example_for(model, example)
         with evaluating(each), left_as_found(each):
             try:
                 outputs.append(_tensors(each(*positional, **named)))
             except Exception as failed:
-                which = "masked" if each is reference else "cut"
                 raise NotEqual(
-                    f"The {which} model does not run on the example: {failed}."
+                    f"The {word} model does not run on the example: {failed}."
                     " Please report this with the model; nothing was changed."
                 ) from failed
-    _check_comparable(model, outputs[0])
+    _check_comparable(model, outputs[0], words[0])
     worst = 0.0
     for one, other in zip(*outputs, strict=True):
         if one.shape != other.shape:
             raise NotEqual(
-                f"The cut model's outputs have shape {tuple(other.shape)}, the masked model's {tuple(one.shape)}."
+                f"The {words[1]} model's outputs have shape {tuple(other.shape)}, the {words[0]} model's"
+                f" {tuple(one.shape)}."
             )
         if not one.numel():
             continue
         apart = float((one - other).abs().max())
         bound = TOLERANCE.get(one.dtype, 1e-2) * max(1.0, float(one.abs().max()))
-        if not apart <= bound:
+        if bounded and not apart <= bound:
             raise NotEqual(
-                f"The cut model's outputs differ from the masked model's by up to {apart:.3g}."
+                f"The {words[1]} model's outputs differ from the {words[0]} model's by up to {apart:.3g}."
                 " Please report this with the model; nothing was changed."
             )
         worst = max(worst, apart)
@@ -98,18 +112,18 @@ def _tensors(outputs: Any) -> list[Tensor]:
     return [each.double() if not each.is_floating_point() else each for each in found]
 
 
-def _check_comparable(model: nn.Module, outputs: list[Tensor]) -> None:
+def _check_comparable(model: nn.Module, outputs: list[Tensor], word: str) -> None:
     """Refuse outputs that say nothing.
 
     Raises:
         InvalidArgument: they are empty, have no values, or are not finite.
     """
-    without = "; pass `verify=False` to cut without comparing"
+    without = "; pass `verify=False` to edit without comparing"
     if outputs and all(each.is_meta or not each.numel() for each in outputs):
         what = (
             "has no values, being on the meta device" if outputs[0].is_meta else "gives no outputs"
         )
-        raise InvalidArgument(f"The model {what}, so that the cut cannot be checked{without}.")
+        raise InvalidArgument(f"The model {what}, so that the edit cannot be checked{without}.")
     if all(bool(each.isfinite().all()) for each in outputs):
         return
     broken = [
@@ -123,7 +137,7 @@ def _check_comparable(model: nn.Module, outputs: list[Tensor]) -> None:
         else "an operator has no value at zero, as a division by a unit or its logarithm"
     )
     raise InvalidArgument(
-        f"The outputs of the masked model are not finite, since {because}; the cut cannot be checked{without}."
+        f"The outputs of the {word} model are not finite, since {because}; the edit cannot be checked{without}."
     )
 
 

@@ -1,15 +1,13 @@
-"""Taps: seeing what an operator returns while a model runs, without leaving a trace."""
+"""Taps: what the units of a group emit, batch by batch."""
 
 from collections.abc import Iterator
-from typing import Any, final
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch.utils._python_dispatch import TorchDispatchMode
 
 from surplus.passes.data import Data, batches
-from surplus.units import Tap, evaluating, plain_kernels
+from surplus.units import Tap, evaluating, tapped
 
 
 def activations(
@@ -24,31 +22,7 @@ def activations(
     """
     with torch.no_grad(), evaluating(model):
         for inputs, _ in batches(data, model):
-            with plain_kernels(model), _Tapped(tap.operator) as seen:
-                model(inputs)
-            output = seen.output
-            chosen = output.index_select(tap.axis, tap.index.reshape(-1).to(output.device))
-            by_unit = chosen.movedim(tap.axis, 0).reshape(*tap.index.shape, len(inputs), -1)
+            seen = tapped(model, tap, (inputs,), {})
+            width = tap.index.shape[1]
+            by_unit = seen.reshape(len(seen), width, len(inputs), -1)
             yield by_unit.permute(2, 0, 1, 3).flatten(2)
-
-
-@final
-class _Tapped(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Keeps what the operator of a number returns."""
-
-    output: Tensor
-
-    def __init__(self, operator: int) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
-        self._countdown = operator
-
-    def __torch_dispatch__(
-        self, operator: Any, types: Any, args: Any = (), kwargs: Any = None
-    ) -> Any:
-        result = operator(*args, **(kwargs or {}))
-        self._countdown -= 1
-        if self._countdown == 0:
-            first = result if isinstance(result, Tensor) else result[0]
-            # What works in place later must not change what was seen.
-            self.output = first.clone()
-        return result

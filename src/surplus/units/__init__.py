@@ -4,8 +4,8 @@ What lives here:
 - `find_units`, which runs a model once and follows every operator that really runs
   (decisions/0009-tracing-by-dispatch.md);
 - what it returns: `Units`, made of one `Group` per layer; a group's units have a `Slot` in every tensor they sit in, a
-  `Tap` where their activations can be seen, and perhaps a `Constraint` on how many can go; `Statistic`, `Size` and
-  `Integer`, what else a removal changes;
+  `Tap` where their activations can be seen (`tapped` returns these), and perhaps a `Constraint` on how many can go;
+  `Statistic`, `Size` and `Integer`, what else a removal changes;
 - what operators do to units, in the folder `rules`;
 - helpers to run and copy a model without changing it: `arguments`, `copied`, `evaluating`, `left_as_found`,
   `plain_kernels`, `tensors_of`; `every`, the index map of plain layers; `kept_along`, what a removal leaves of an axis;
@@ -20,6 +20,7 @@ from surplus.units.find import find_units
 from surplus.units.flow import Integer, Size, Statistic
 from surplus.units.group import Constraint, Group, Slot, Tap, every
 from surplus.units.probing import kept_along
+from surplus.units.tapping import tapped
 from surplus.units.tracing import arguments, plain_kernels
 from surplus.units.units import Units, tensors_of
 
@@ -42,5 +43,6 @@ __all__ = [
     "kept_along",
     "left_as_found",
     "plain_kernels",
+    "tapped",
     "tensors_of",
 ]

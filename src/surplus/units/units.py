@@ -97,11 +97,18 @@ class Units:
             name: The layer.
             of: A model of the same shape, or its state dict; None takes the model on which the units were found.
         """
-        return self._vectors(self[name].incoming, of)
+        return self._vectors(name, self[name].incoming, of)
 
     def outgoing(self, name: str, of: Weights | None = None) -> Float[Tensor, "units fan_out"]:
         """Return each unit's outgoing weights, flattened; arguments as for `weight_vectors`."""
-        return self._vectors(self[name].outgoing, of)
+        return self._vectors(name, self[name].outgoing, of)
+
+    def carried(self, name: str, of: Weights | None = None) -> Float[Tensor, "units carried"]:
+        """Return what belongs to each unit besides, flattened: biases, scales, shifts, running statistics.
+
+        Arguments as for `weight_vectors`.
+        """
+        return self._vectors(name, self[name].carried, of)
 
     def table(self) -> Table:
         """Return one row per group: its kind, its size, where its weights lie, why it is protected."""
@@ -122,9 +129,13 @@ class Units:
     def __str__(self) -> str:
         return str(self.table())
 
-    def _vectors(self, slots: tuple[Slot, ...], of: Weights | None) -> Float[Tensor, "units slice"]:
+    def _vectors(
+        self, name: str, slots: tuple[Slot, ...], of: Weights | None
+    ) -> Float[Tensor, "units slice"]:
         source = self.model if of is None else of
         tensors = tensors_of(source) if isinstance(source, nn.Module) else source
+        if not slots:
+            return torch.empty(self[name].size, 0)
         return torch.cat([slot.vectors(tensors[slot.tensor].detach()) for slot in slots], dim=1)
 
 

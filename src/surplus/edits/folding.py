@@ -1,0 +1,154 @@
+"""Folding: a constant that units emit, moved into the bias of what reads them."""
+
+import copy
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from surplus.base import InvalidArgument
+from surplus.edits.verifying import example_for
+from surplus.units import Group, Slot, evaluating, left_as_found
+
+READERS = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
+ROUNDING = 1e-6
+
+
+class _Reader(NamedTuple):
+    """A layer that reads units, with what it was given and what looked at its output next."""
+
+    name: str
+    module: Any
+    inputs: Tensor
+    shifted: tuple[str, Tensor] | None
+    """The tensor to which what the layer gets more has to be added: its bias, or that of the normalisation after it."""
+
+
+def fold_(
+    model: nn.Module,
+    example: Any,
+    group: Group,
+    removed: Int[Tensor, " removed"],
+    constants: Float[Tensor, " removed"] | None,
+) -> None:
+    """In place: add to the biases of what reads some units what these emit whatever the input.
+
+    Args:
+        model: The model.
+        example: What it is called with.
+        group: The layer.
+        removed: The units whose constants are to be folded.
+        constants: What they emit; None takes what they emit on the example, which has to be the same everywhere.
+
+    Raises:
+        InvalidArgument: it is not the same everywhere, or what reads it has no bias.
+    """
+    if not len(removed):
+        return
+    slots = {slot.tensor: slot for slot in group.outgoing}
+    known = set()
+    for reader in _readers(model, example, slots):
+        slot = slots[f"{reader.name}.weight"]
+        known.add(slot.tensor)
+        received = _received(reader, slot, removed, constants)
+        shift = _shift(group, reader, received)
+        if not bool(shift.any()):
+            continue
+        if reader.shifted is None:
+            raise InvalidArgument(
+                f"What units of `{group.name}` emit whatever the input cannot be folded into `{reader.name}`, which has"
+                " no bias, nor a batch norm after it: give it one, or remove the units with `cut`."
+            )
+        name, tensor = reader.shifted
+        sign = -1 if name.endswith("running_mean") else 1
+        with torch.no_grad():
+            tensor.add_(sign * shift.to(tensor))
+    unknown = [name for name in slots if name not in known]
+    if unknown:
+        raise InvalidArgument(
+            f"What units of `{group.name}` emit whatever the input can be folded into linear layers and convolutions;"
+            f" `{unknown[0]}`, which reads them, is no weight of one. Remove them with `cut`."
+        )
+
+
+def _readers(model: nn.Module, example: Any, slots: dict[str, Slot]) -> Iterator[_Reader]:
+    """Run the model, and yield the plain layers that read the units, each time that they run."""
+    seen: list[tuple[str, Any, Tensor, Tensor]] = []
+    followed: dict[int, tuple[str, nn.Module]] = {}
+    handles = []
+
+    def reading(name: str) -> Any:
+        def hook(module: nn.Module, inputs: Any, output: Any) -> None:
+            seen.append((name, module, inputs[0].detach().clone(), output))
+
+        return hook
+
+    def following(name: str) -> Any:
+        def hook(module: nn.Module, inputs: Any) -> None:
+            followed.setdefault(id(inputs[0]), (name, module))
+
+        return hook
+
+    for name, module in model.named_modules():
+        if f"{name}.weight" in slots and type(module) in READERS:
+            handles.append(module.register_forward_hook(reading(name)))
+        elif isinstance(module, nn.modules.batchnorm._BatchNorm):
+            handles.append(module.register_forward_pre_hook(following(name)))
+    positional, named = example_for(model, example)
+    try:
+        with torch.no_grad(), evaluating(model), left_as_found(model):
+            model(*positional, **named)
+    finally:
+        for handle in handles:
+            handle.remove()
+    for name, module, inputs, output in seen:
+        yield _Reader(name, module, inputs, _shifted(name, module, followed.get(id(output))))
+
+
+def _shifted(name: str, module: Any, after: tuple[str, Any] | None) -> tuple[str, Tensor] | None:
+    if module.bias is not None:
+        return f"{name}.bias", module.bias
+    if after is not None and after[1].running_mean is not None:
+        return f"{after[0]}.running_mean", after[1].running_mean
+    return None
+
+
+def _received(reader: _Reader, slot: Slot, removed: Tensor, constants: Tensor | None) -> Tensor:
+    """Return what a layer receives from the units alone."""
+    axis = 1 if reader.module.weight.dim() > 2 else -1
+    own = slot.positions(removed) if constants is None else slot.index[removed].reshape(-1)
+    groups, width = getattr(reader.module, "groups", 1), reader.module.weight.shape[1]
+    channels = torch.cat([own + block * width for block in range(groups)]).to(reader.inputs.device)
+    received = torch.zeros_like(reader.inputs, dtype=torch.float64)
+    if constants is None:
+        values = reader.inputs.double().index_select(axis, channels)
+    else:
+        each = constants.double().repeat_interleave(slot.index.shape[1]).repeat(groups)
+        shape = [1] * received.dim()
+        shape[axis] = len(channels)
+        size = [*received.shape]
+        size[axis] = len(channels)
+        values = each.to(received.device).view(shape).expand(size)
+    return received.index_copy(axis, channels, values)
+
+
+@torch.no_grad()
+def _shift(group: Group, reader: _Reader, received: Tensor) -> Float[Tensor, " outputs"]:
+    """Return what a layer makes of what it receives, which has to be the same at all positions."""
+    layer = copy.deepcopy(reader.module).double()
+    for hooks in (layer._forward_hooks, layer._forward_pre_hooks):
+        hooks.clear()
+    layer.bias = None
+    made = layer(received)
+    axis = 1 if layer.weight.dim() > 2 else made.dim() - 1
+    flat = made.movedim(axis, 0).flatten(1)
+    spread = flat.amax(1) - flat.amin(1)
+    if bool((spread > ROUNDING * flat.abs().amax(1).clamp(min=1e-12)).any()):
+        raise InvalidArgument(
+            f"What units of `{group.name}` emit whatever the input reaches `{reader.name}` not the same at all"
+            " positions, as at borders that are padded with zeros, so that no bias can stand in for it. Remove the"
+            " units with `cut`."
+        )
+    return flat.mean(1)

@@ -1,0 +1,196 @@
+"""`grow`: a model with more units, which computes what it computed before."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from surplus.base import InvalidArgument
+from surplus.edits.edits import Edits
+from surplus.edits.enlarging import Enlarged, enlarged
+from surplus.edits.new_units import NewUnits
+from surplus.edits.records import Resize, Verb
+from surplus.edits.resize import check, resized, resized_copy
+from surplus.edits.verifying import NotEqual, difference
+from surplus.units import Group, Slot, Units, tensors_of
+
+
+def grow(
+    model: nn.Module, units: Units, new: Mapping[str, NewUnits], verify: bool = True
+) -> tuple[nn.Module, Edits]:
+    """Return a larger model with new units, and the record of the edit.
+
+    Where nothing goes into the new units, or nothing comes out of them, the larger model computes what this one does.
+    New units of several layers do not read one another. The caller's model stays as it was.
+
+    Args:
+        model: The model on which the units were found, or one of the same shape.
+        units: Its units.
+        new: The weights of the new units, by layer.
+        verify: Compare the outputs with those of the model before; where the new units are not silent, with their
+            outgoing weights at zero.
+
+    Raises:
+        InvalidArgument: units of a layer cannot be added one by one, take part in the statistics of a normalisation,
+            or emit something although nothing goes in; or the weights do not fit.
+        NotEqual: the outputs differ by more than rounding, which is a defect of this library.
+
+    Example:
+        >>> from surplus.units import find_units
+        >>> net = nn.Sequential(nn.Linear(4, 3), nn.ReLU(), nn.Linear(3, 2))
+        >>> new = NewUnits(incoming=torch.ones(2, 4))
+        >>> larger, edits = grow(net, find_units(net, torch.zeros(1, 4)), {"0": new})
+        >>> larger[0], larger[2].weight[:, 3:].abs().sum().item()
+        (Linear(in_features=4, out_features=5, bias=True), 0.0)
+    """
+    step, values = growth(model, units, new, "grow")
+    larger = resized_copy(model, step, values)
+    if verify:
+        check_uncoupled(units, new)
+        _check_untied(units, new)
+        step = replace(step, difference=_verified(model, larger, units, new))
+    return larger, Edits((step,))
+
+
+def growth(
+    model: nn.Module, units: Units, new: Mapping[str, NewUnits], verb: Verb
+) -> tuple[Resize, dict[str, Tensor]]:
+    """Return the step that adds units, and what the tensors hold that change their shape."""
+    units.check(model)
+    for name, each in new.items():
+        widths = {
+            "incoming": units.weight_vectors(name).shape[1],
+            "outgoing": units.outgoing(name).shape[1],
+            "carried": units.carried(name).shape[1],
+        }
+        each.check(units.chosen(name), widths)
+    counts = {name: each.count for name, each in new.items()}
+    plan = enlarged(model, units, counts, verb)
+    check(model, plan.step)
+    tensors = tensors_of(model)
+    values = {
+        name: resized(tensors[name].detach(), plan.step.of(name), True)
+        for name in plan.step.tensors
+    }
+    for name, each in new.items():
+        _write_(values, tensors, units[name], each, plan)
+    return plan.step, values
+
+
+def _write_(
+    values: dict[str, Tensor],
+    tensors: Mapping[str, Tensor],
+    group: Group,
+    new: NewUnits,
+    plan: Enlarged,
+) -> None:
+    """In place: write the weights of new units into tensors of the larger shapes."""
+    larger, places = plan.new[group.name]
+    if computed_and_read(group) and new.incoming is not None and new.outgoing is not None:
+        raise InvalidArgument(
+            f"The units of `{group.name}` are computed and read by the same weight: give `incoming` or `outgoing`, not"
+            " both."
+        )
+    carried = new.carried if new.carried is not None else _as_usual(group, tensors, new.count)
+    for slots, others, rows in (
+        (group.incoming, larger.incoming, new.incoming),
+        (group.carried, larger.carried, carried),
+        (group.outgoing, larger.outgoing, new.outgoing),
+    ):
+        if rows is None:
+            continue
+        taken = 0
+        for before, after in zip(slots, others, strict=True):
+            old = tensors[before.tensor]
+            width = before.index.shape[1] * (old.numel() // old.shape[before.axis])
+            part = rows[:, taken : taken + width]
+            taken += width
+            _add_(values[before.tensor], old.shape, after, places, part, plan.step)
+
+
+def _add_(
+    value: Tensor,
+    shape: torch.Size,
+    slot: Slot,
+    places: Tensor,
+    rows: Float[Tensor, "new width"],
+    step: Resize,
+) -> None:
+    """In place: add rows, as they are laid out in the smaller tensor, at the positions of new units."""
+    other = [length for axis, length in enumerate(shape) if axis != slot.axis]
+    width = slot.index.shape[1]
+    slab = rows.to(value).reshape(len(rows) * width, *other).movedim(0, slot.axis)
+    rest = [each for each in step.of(slot.tensor) if each.axis != slot.axis]
+    slab = resized(slab, rest, True)
+    index = slot.index[places].reshape(-1).to(value.device)
+    value.index_add_(slot.axis, index, slab)
+
+
+def _as_usual(
+    group: Group, tensors: Mapping[str, Tensor], count: int
+) -> Float[Tensor, "new carried"]:
+    """Return what new units carry along where nothing was said."""
+    parts = []
+    for slot in group.carried:
+        vectors = slot.vectors(tensors[slot.tensor].detach())
+        leaf = slot.tensor.rpartition(".")[2]
+        if "bias" in leaf or leaf == "running_mean":
+            row = torch.zeros_like(vectors[0])
+        elif leaf == "running_var":
+            row = torch.ones_like(vectors[0])
+        else:
+            row = vectors.double().mean(0).to(vectors)
+        parts.append(row)
+    return torch.cat(parts).expand(count, -1) if parts else torch.empty(count, 0)
+
+
+def check_uncoupled(units: Units, names: Iterable[str]) -> None:
+    """Refuse layers whose units take part in the statistics of a normalisation."""
+    for name in names:
+        coupled = units[name].coupled
+        if coupled is not None:
+            raise InvalidArgument(
+                f"The units of `{name}` share statistics, so that new ones change the function even if they are silent:"
+                f" {coupled}. Pass `verify=False` to add them all the same."
+            )
+
+
+def _check_untied(units: Units, new: Mapping[str, NewUnits]) -> None:
+    for name, each in new.items():
+        weight = computed_and_read(units[name])
+        if weight is not None and (each.incoming is not None or each.outgoing is not None):
+            raise InvalidArgument(
+                f"The units of `{name}` are computed and read by the same weight, `{weight}`, so that new ones change the"
+                " function unless it is zero for them. Pass `verify=False` to add them all the same."
+            )
+
+
+def computed_and_read(group: Group) -> str | None:
+    """Return the weight that both computes and reads the units of a group, as a tied one does, or None."""
+    computing = {(slot.tensor, slot.axis) for slot in group.incoming}
+    return next((s.tensor for s in group.outgoing if (s.tensor, s.axis) in computing), None)
+
+
+def _verified(
+    model: nn.Module,
+    larger: nn.Module,
+    units: Units,
+    new: Mapping[str, NewUnits],
+) -> float:
+    """Compare the larger model, with its new units silent, with the model before."""
+    if not all(each.silent for each in new.values()):
+        quiet = {name: replace(each, outgoing=None) for name, each in new.items()}
+        larger = resized_copy(model, *growth(model, units, quiet, "grow"))
+    try:
+        return difference(model, larger, model, units.example, ("original", "larger"))
+    except NotEqual as apart:
+        speaking = [name for name, each in new.items() if each.silent and each.outgoing is not None]
+        if not speaking:
+            raise
+        raise InvalidArgument(
+            f"With zero incoming weights, new units of `{speaking[0]}` still emit something that changes the outputs,"
+            " as where an activation function does not keep zero. Let their outgoing weights be zero, or pass"
+            " `verify=False`."
+        ) from apart
