@@ -179,8 +179,7 @@ class _Tracer(TorchDispatchMode):  # type: ignore[no-untyped-call]
         flow = self._flow
         flow.order += 1
         flow.operator = str(operator.overloadpacket)
-        for each in tree_leaves((args, kwargs)):
-            flow.unused.pop(id(each), None)
+        flow.note_use(args)
         tensors = [each for each in tree_leaves(outputs) if isinstance(each, Tensor)]
         results = [NOTHING for _ in tensors]
         with flow.guarded((args, kwargs)):
