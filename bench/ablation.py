@@ -57,7 +57,8 @@ def naive_removal(
 def work(model: nn.Module, units: Units, layer: str, images: Tensor) -> tuple[float, float, float]:
     """Return multiply-adds per image: one naive run, one of our updates with its tail, and the share of updates due."""
     whole = num_macs(model, images[:1])
-    down = Downstream(model, units, layer)
+    down = Downstream.of(model, units, layer)
+    assert down is not None
     inputs = next(iter(down.inputs([(images[:2000], torch.zeros(2000, dtype=torch.int64))])))[0]
     states = down.reader(inputs[:1])
     tail = num_macs(nn.Sequential(*down.tail), states) if down.tail else 0

@@ -3,6 +3,7 @@ import statistics
 
 import pytest
 import torch
+from torch import nn
 
 import oracles.removals as oracle
 from planted import Stripes, TinyMLP
@@ -27,10 +28,12 @@ from surplus.methods import (
 )
 from surplus.methods.choosing import best_order
 from surplus.methods.cutting import write_cut
+from surplus.methods.subject import Subject
 from surplus.passes import frame_potential, performance
 from surplus.scores import FramePotential, LeaveOneOutLoss, Magnitude, Random, Taylor
-from surplus.training import From
+from surplus.training import From, example_of
 from surplus.training.interventions import Pruning
+from surplus.units import find_units
 
 
 @pytest.fixture(scope="module")
@@ -220,6 +223,15 @@ def test_a_cut_lies_on_its_curve(trained, curves, tmp_path):
     curve = Ablation(layers=("fc1",), remove=("lowest",)).curves(bundled)
     assert curve["test_accuracy"][0] == small["test_accuracy"]
     assert len(curve.where(score="magnitude")) == 5
+
+
+def test_a_network_with_coupled_units_is_compared_with_what_its_cut_has_to_equal():
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Flatten(), nn.Linear(16, 8), nn.LayerNorm(8), nn.Linear(8, 3)).eval()
+    parts = Stripes().load()
+    subject = Subject(model=model, units=find_units(model, example_of(parts)), parts=parts)
+    _, _, comparison = Cutting(sparsity=0.5).cut(subject)
+    assert comparison.where(network="cut")["difference_to_masked"][0] < 1e-5
 
 
 def test_what_was_pruned_in_training_is_cut_as_well(halved):

@@ -7,7 +7,7 @@ from torch.nn.utils import parametrizations, prune
 
 from planted import TinyConv, shaken
 from surplus.base import InvalidArgument, UnknownName
-from surplus.units import find_units
+from surplus.units import find_units, grouping
 
 
 def test_every_slot_of_a_filter_is_found():
@@ -107,6 +107,21 @@ class Residual(nn.Sequential):
         return x + super().forward(x)
 
 
+class Reduced(nn.Module):
+    def __init__(self, how):
+        super().__init__()
+        self.how = how
+
+    def forward(self, x):
+        return self.how(x, dim=1, keepdim=True)
+
+
+class WithSpare(nn.Linear):
+    def __init__(self):
+        super().__init__(4, 4)
+        self.spare = nn.Linear(4, 3)
+
+
 @pytest.mark.parametrize(
     ("model", "name", "reason"),
     [
@@ -121,6 +136,17 @@ class Residual(nn.Sequential):
             "they are positions that are pooled or resampled",
         ),
         (nn.Sequential(nn.Linear(4, 1), nn.ReLU(), nn.Linear(1, 2)), "0", "only one of them"),
+        (
+            nn.Sequential(nn.Linear(4, 4), nn.Sigmoid(), Reduced(torch.sum)),
+            "0",
+            "they are added up without weights (`aten.sum` in `2`",
+        ),
+        (
+            nn.Sequential(nn.Linear(4, 4), Reduced(torch.amax)),
+            "0",
+            "their values are compared (`aten.amax` in `1`",
+        ),
+        (WithSpare(), "spare[0:3]", "the run on the example never uses this layer"),
         (normed(), "0", "take it off first with torch.nn.utils.parametrize"),
     ],
 )
@@ -129,6 +155,15 @@ def test_what_cannot_be_followed_is_protected_with_its_reason(model, name, reaso
     assert reason in units[name].protected
     with pytest.raises(InvalidArgument, match="cannot be removed"):
         units.chosen(name)
+
+
+def test_units_whose_signatures_agree_by_chance_stay_apart(monkeypatch):
+    monkeypatch.setattr(grouping, "signatures", lambda atoms, roots: torch.zeros_like(roots))
+    model = nn.Sequential(nn.Linear(4, 3), nn.ReLU(), nn.Linear(3, 5), nn.ReLU(), nn.Linear(5, 2))
+    units = find_units(model, torch.zeros(2, 4))
+    hidden = [group for group in units if "only go all at once" in group.protected]
+    assert [group.incoming[0].tensor for group in hidden] == ["0.weight"] * 3 + ["2.weight"] * 5
+    assert [group.size for group in hidden] == [1] * 8
 
 
 def tied():

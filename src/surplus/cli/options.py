@@ -15,9 +15,8 @@ from surplus.cli.folders import runs_folder
 from surplus.methods import Context
 from surplus.store import Store
 
-SETTING = re.compile(
-    r",(?=\s*[A-Za-z_][\w-]*=)"
-)  # the comma before a name and `=`, not one inside a value
+# The comma before a name and `=`, not one inside a value.
+SETTING = re.compile(r",(?=\s*[A-Za-z_][\w-]*=)")
 F = TypeVar("F", bound=Family)
 
 

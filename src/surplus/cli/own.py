@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, final
+from typing import Any, Literal, cast, final
 
 import torch
 import tyro
@@ -18,7 +18,7 @@ from surplus.cli.parsing import parse
 from surplus.cli.tables import comparison_table
 from surplus.edits import cut, load, masked, plan, save
 from surplus.masks import Mask, Scores, keep
-from surplus.passes import compare, keep_to
+from surplus.passes import Quantity, compare, keep_to
 from surplus.scores import Score, score
 from surplus.store.files import check_writable
 from surplus.units import find_units
@@ -113,7 +113,7 @@ def _mask(model: nn.Module, scores: Scores, arguments: Arguments) -> Mask:
     mask, reached = keep_to(
         model,
         scores,
-        quantity,  # type: ignore[arg-type] # the expression above lets nothing else through
+        cast(Quantity, quantity),  # the expression above lets nothing else through
         amount,
         within,
         floor,

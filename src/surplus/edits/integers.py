@@ -1,7 +1,5 @@
 """The integers of the user's modules that count units, after a cut."""
 
-import torch
-
 from surplus.base import InvalidArgument
 from surplus.edits.records import Count
 from surplus.masks import Mask
@@ -14,8 +12,7 @@ def counts(mask: Mask, units: Units) -> tuple[Count, ...]:
     Raises:
         InvalidArgument: one integer counts two things that would no longer be equally many.
     """
-    removed = [units[name].roots[mask.removed_index(name)] for name in mask.kept]
-    gone = torch.cat(removed) if removed else torch.empty(0, dtype=torch.int64)
+    gone = mask.removed_roots()
     found: dict[Integer, tuple[int, int]] = {}
     for size in units.sizes:
         before = size.ids.shape[size.axis]

@@ -143,8 +143,7 @@ def _check_comparable(model: nn.Module, outputs: list[Tensor], word: str) -> Non
 
 def _kept_where_it_matters(units: Units, mask: Mask) -> dict[int, Tensor]:
     """Return, by operator, which elements are kept of what a statistic is computed over."""
-    roots = [units[name].roots[mask.removed_index(name)] for name in mask.kept]
-    gone = torch.cat(roots) if roots else torch.empty(0, dtype=torch.int64)
+    gone = mask.removed_roots()
     touched: dict[int, Tensor] = {}
     for each in units.statistics:
         removed = torch.isin(each.ids, gone)
@@ -201,11 +200,8 @@ def _layer_norm(
     if weight is not None:
         value = value * weight
     value = value if bias is None else value + bias
-    return (
-        value.contiguous(),
-        mean,
-        scale,
-    )  # laid out as the operator's own result, so that the run goes on alike
+    # Laid out as the operator's own result, so that the run goes on alike.
+    return value.contiguous(), mean, scale
 
 
 def _group_norm(

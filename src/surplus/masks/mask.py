@@ -77,27 +77,30 @@ class Mask:
         """Return the positions that are removed from one group."""
         return (~self.kept[name]).nonzero()[:, 0]
 
+    def removed_roots(self) -> Int[Tensor, " removed"]:
+        """Return the numbers in the trace of all units that are removed.
+
+        Raises:
+            InvalidArgument: the mask is over weights or not bound.
+        """
+        units = self._bound()
+        roots = [units[name].roots[self.removed_index(name)] for name in self.kept]
+        return torch.cat([torch.empty(0, dtype=torch.int64), *roots])
+
     def checked_units(self) -> Units:
         """Return the units that the mask is bound to, for structural edits.
 
         Raises:
             InvalidArgument: the mask is over weights or not bound, or empties a layer.
         """
-        if self.over == "weights":
-            raise InvalidArgument(
-                "`cut` needs a mask over units: removing single weights leaves every tensor at its size."
-            )
-        if self.units is None:
-            raise InvalidArgument(
-                "This mask was not bound to a model: use `mask.bind(find_units(model, example))`."
-            )
+        units = self._bound()
         for name, kept in self.kept.items():
             if not kept.any():
                 raise InvalidArgument(
                     f"The mask removes all {kept.numel()} units of `{name}`; keep at least one,"
                     " since a network with an empty layer computes nothing."
                 )
-        return self.units
+        return units
 
     def bind(self, units: Units) -> "Mask":
         """Return the mask with the units of a model that it is to be used on.
@@ -150,6 +153,17 @@ class Mask:
         except (KeyError, TypeError, ValueError, AttributeError, RuntimeError) as broken:
             raise InvalidArgument(f"This is not the JSON form of a mask: {broken!r}.") from broken
         return cls(kept, over)
+
+    def _bound(self) -> Units:
+        if self.over == "weights":
+            raise InvalidArgument(
+                "`cut` needs a mask over units: removing single weights leaves every tensor at its size."
+            )
+        if self.units is None:
+            raise InvalidArgument(
+                "This mask was not bound to a model: use `mask.bind(find_units(model, example))`."
+            )
+        return self.units
 
     def _paired(self, other: "Mask") -> dict[str, tuple[Tensor, Tensor]]:
         """Pair the tensors of both masks; what a mask does not speak of, it keeps whole."""

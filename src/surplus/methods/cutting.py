@@ -9,8 +9,8 @@ from jaxtyping import Bool
 from torch import Tensor, nn
 
 from surplus.base import Table, check_sparsity, register
-from surplus.edits import Edits, cut, replay_, save
-from surplus.masks import Mask, enforce
+from surplus.edits import Edits, cut, masked, replay_, save
+from surplus.masks import Mask
 from surplus.methods.ablation import layer_of
 from surplus.methods.context import Context
 from surplus.methods.method import Method
@@ -60,7 +60,7 @@ class Cutting(Method):
         example, _ = parts.test.batch(torch.arange(min(TIMED, len(parts.test))))
         table = compare(
             subject.model,
-            enforce(subject.model, mask),
+            masked(subject.model, mask),
             smaller,
             example,
             {"validation": parts.validation, "test": parts.test},

@@ -7,7 +7,7 @@ What lives here:
   and `squared_overlaps`;
 - `Data`, what the engines are given, and `batches` of it; `activations`, the outputs of a group's units;
 - `performance`, which returns a `Performance`; `num_parameters`, `num_macs` and `file_bytes`, what a network costs;
-  `compare`, the table of all that; `keep_to` a size, with what was `Reached`.
+  `compare`, the table of all that; `keep_to` a `Quantity`, with what was `Reached`.
 
 May import: `base`, `store`, `units`, `masks`, `edits`.
 To add an engine: one file, with its slow oracle under `tests/oracles`.
@@ -27,12 +27,13 @@ from surplus.passes.gram import (
 from surplus.passes.performance import Performance, performance
 from surplus.passes.removals import Removals, Singles
 from surplus.passes.taps import activations
-from surplus.passes.targets import Reached, keep_to
+from surplus.passes.targets import Quantity, Reached, keep_to
 
 __all__ = [
     "Data",
     "Downstream",
     "Performance",
+    "Quantity",
     "Reached",
     "Removals",
     "Singles",

@@ -7,7 +7,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from surplus.base import InvalidArgument
 from surplus.edits import example_for
 from surplus.passes.data import Data, batches
 from surplus.units import Group, Units, chain_of, copied, evaluating, is_chain, tensors_of
@@ -22,19 +21,13 @@ class Downstream:
 
     The *reader* is the next dense or convolutional layer. Its pre-activation is a sum over units, so removing one
     subtracts that unit's term: everything before the reader never changes, and everything after it follows.
-
-    Raises:
-        InvalidArgument: the model is not a chain, or the layer's units cannot be removed.
     """
 
-    def __init__(self, model: nn.Module, units: Units, layer: str) -> None:
+    def __init__(self, model: nn.Module, group: Group) -> None:
         # A copy, so that evaluation mode holds for as long as this object lives and the caller's model stays free.
         self._model = copied(model).eval().requires_grad_(False)
-        self.group = units.chosen(layer)
+        self.group = group
         layers = chain_of(self._model)
-        reason = _unfit(layers, self.group, self._model, units.example)
-        if reason is not None:
-            raise InvalidArgument(f"`{layer}` cannot be taken apart at its reader: {reason}.")
         self._slot = self.group.outgoing[0]
         place = [each for each, _ in layers].index(self._slot.tensor.removesuffix(".weight"))
         self._upstream = [module for _, module in layers[:place]]
@@ -44,11 +37,19 @@ class Downstream:
         self.tail = [module for _, module in layers[place + 1 :]]
 
     @classmethod
-    def fits(cls, model: nn.Module, units: Units, layer: str) -> bool:
-        """Say whether a layer can be taken apart: one reader, alone in a chain, and nothing that couples examples."""
-        if not is_chain(model):
-            return False
-        return _unfit(chain_of(model), units.chosen(layer), model, units.example) is None
+    def of(cls, model: nn.Module, units: Units, layer: str) -> "Downstream | None":
+        """Take a chain apart at a layer.
+
+        Returns:
+            None where a sum over units, updated term by term, is not all that a removal changes: where the model is no
+            chain, the layer has several readers or one that does more than sum, or units or examples are coupled.
+
+        Raises:
+            InvalidArgument: the layer's units cannot be removed.
+        """
+        group = units.chosen(layer)
+        fits = is_chain(model) and _fits(chain_of(model), group, model, units.example)
+        return cls(model, group) if fits else None
 
     @property
     def num_units(self) -> int:
@@ -132,27 +133,22 @@ def _convolve(reader: nn.Conv1d | nn.Conv2d, received: Tensor, weight: Tensor) -
     return convolve(received, weight, None, reader.stride, reader.padding, reader.dilation)
 
 
-def _unfit(
+def _fits(
     layers: list[tuple[str, nn.Module]], group: Group, model: nn.Module, example: Any
-) -> str | None:
-    """Say why a sum over units, updated term by term, would not be all that a removal changes."""
-    if group.coupled is not None:
-        return f"its units share statistics: {group.coupled}"
-    if len(group.outgoing) != 1 or group.outgoing[0].axis != 1:
-        return "it is read in several places"
-    names = [name for name, _ in layers]
+) -> bool:
+    """Say whether a sum over units, updated term by term, is all that a removal changes."""
+    if group.coupled is not None or len(group.outgoing) != 1 or group.outgoing[0].axis != 1:
+        return False
     ids = [id(tensor) for tensor in tensors_of(model).values()]
     if len(set(ids)) < len(ids) or len({id(module) for _, module in layers}) < len(layers):
-        return "layers or tensors of the network are used more than once"
+        return False  # something is used more than once
     name = group.outgoing[0].tensor.removesuffix(".weight")
-    if name not in names or type(dict(layers)[name]) not in READERS:
-        return "its reader is no plain dense or convolutional layer"
-    reader = dict(layers)[name]
-    if getattr(reader, "groups", 1) != 1 or not _reads_units_alone(layers, name, model, example):
-        return "its reader sums over other axes than the units"
+    reader = dict(layers).get(name)
+    if type(reader) not in READERS or getattr(reader, "groups", 1) != 1:
+        return False
     if any(not getattr(module, "track_running_stats", True) for _, module in layers):
-        return "a normalisation takes its statistics from the batch"
-    return None
+        return False  # a normalisation takes its statistics from the batch
+    return _reads_units_alone(layers, name, model, example)
 
 
 @torch.no_grad()

@@ -75,10 +75,11 @@ class Removals:
     def __init__(self, model: nn.Module, units: Units, layer: str, data: Data) -> None:
         self._num_units = units.chosen(layer).size
         self._engine: SparseEngine | DenseEngine | RerunEngine
-        if Downstream.fits(model, units, layer):
-            self._engine = self._choose(Downstream(model, units, layer), data)
-        else:
+        down = Downstream.of(model, units, layer)
+        if down is None:
             self._engine = RerunEngine(model, units, layer, data)
+        else:
+            self._engine = self._choose(down, data)
 
     def _choose(self, down: Downstream, data: Data) -> SparseEngine | DenseEngine:
         if down.width > 1 or not isinstance(down.reader, nn.Linear):

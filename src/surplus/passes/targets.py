@@ -60,7 +60,7 @@ def keep_to(
             f"`fraction` is {fraction:g}; it must lie in (0, 1]: it is the share of the dense model's {quantity}"
             f" that is kept.{hint}"
         )
-    units = Mask({}, scores.over, scores.units).checked_units()
+    units = keep(scores, 0.0).checked_units()
     cost = _cost(model, units.example, quantity)
     total = sum(len(each) for each in scores.values.values())
 

@@ -68,9 +68,9 @@ class Layer:
         return activations(self.model, self.group.tap, data)
 
     @cached_property
-    def downstream(self) -> Downstream:
-        """The chain taken apart at this layer."""
-        return Downstream(self.model, self.units, self.name)
+    def downstream(self) -> Downstream | None:
+        """The chain taken apart at this layer, or None where that cannot be; see `Downstream.of`."""
+        return Downstream.of(self.model, self.units, self.name)
 
     def without(self, unit: int) -> "Layer":
         """Return the layer with one unit less; the model's weights stay as they are."""

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from surplus.base import register
 from surplus.masks import Mask, enforce
-from surplus.passes import Downstream, batches
+from surplus.passes import batches
 from surplus.scores.layer import Layer
 from surplus.scores.rankings import Reevaluated
 from surplus.scores.score import Score
@@ -36,9 +36,9 @@ class Taylor(Score):
 
     def score(self, layer: Layer) -> Float[Tensor, " units"]:
         """Return the predicted changes."""
-        if not Downstream.fits(layer.model, layer.units, layer.name):
-            return self._through_weights(layer)
         down = layer.downstream
+        if down is None:
+            return self._through_weights(layer)
         total = torch.zeros(layer.group.size, dtype=torch.float64)
         count = 0
         for inputs, targets in down.inputs(layer.examples()):

@@ -103,9 +103,8 @@ def engine_of(spec: Spec) -> EngineName:
 def _engine_of(net: Net, input_shape: tuple[int, ...], num_classes: int) -> EngineName:
     with torch.random.fork_rng(devices=[]):
         try:
-            with torch.device(
-                "meta"
-            ):  # shapes without numbers: what is asked is how the network is put together
+            # Shapes without numbers: what is asked is how the network is put together.
+            with torch.device("meta"):
                 model = net.build(input_shape, num_classes, seed=0)
         except (NotImplementedError, RuntimeError):  # it looks at its numbers
             model = net.build(input_shape, num_classes, seed=0)

@@ -14,8 +14,36 @@ from torch import Tensor, nn
 
 from surplus.base import InvalidArgument
 from surplus.units import chain_of
-from surplus.units.kinds import ELEMENTWISE, POOLING
 
+ELEMENTWISE = (
+    nn.ReLU,
+    nn.ReLU6,
+    nn.LeakyReLU,
+    nn.ELU,
+    nn.SELU,
+    nn.CELU,
+    nn.GELU,
+    nn.SiLU,
+    nn.Mish,
+    nn.Softplus,
+    nn.Softsign,
+    nn.Sigmoid,
+    nn.LogSigmoid,
+    nn.Tanh,
+    nn.Hardtanh,
+    nn.Hardswish,
+    nn.Hardsigmoid,
+)
+POOLING = (
+    nn.MaxPool1d,
+    nn.MaxPool2d,
+    nn.AvgPool1d,
+    nn.AvgPool2d,
+    nn.AdaptiveAvgPool1d,
+    nn.AdaptiveAvgPool2d,
+    nn.AdaptiveMaxPool1d,
+    nn.AdaptiveMaxPool2d,
+)
 Noise = Callable[[str, int, Tensor], Tensor]
 """Draws uniform numbers for a dropout layer: (name, replica, values of one replica) -> as many numbers."""
 Images = list[Tensor]

@@ -1,6 +1,5 @@
 """The engine for networks that are no chains: replicas trained one after the other, each an ordinary module."""
 
-import copy
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import final
@@ -114,10 +113,12 @@ class Modules:
     def model(self, replica: int) -> nn.Module:
         """Return a copy of one replica as an ordinary module in evaluation mode, on the CPU."""
         module = self._modules[replica]
-        memo: dict[int, object] = {}
-        for each in module.parameters():  # a copy of a view would copy the rows of all replicas
-            memo[id(each)] = nn.Parameter(each.detach().clone(), each.requires_grad)
-        return copy.deepcopy(module, memo).cpu().eval()
+        # A copy of a view would copy the rows of all replicas.
+        replaced = {
+            id(each): nn.Parameter(each.detach().clone(), each.requires_grad)
+            for each in module.parameters()
+        }
+        return copied(module, replaced).cpu().eval()
 
     def tensors(self, replica: int) -> dict[str, Shaped[Tensor, "..."]]:
         """Return one replica's parameters and buffers by name, copied."""

@@ -1,6 +1,7 @@
 """Atoms: the positions along every axis of every tensor of a model, and which of them must go together."""
 
 from bisect import bisect_right
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple, final
 
@@ -14,6 +15,8 @@ NONE = -1
 
 NEVER = torch.iinfo(torch.int64).max
 """The order of what does not happen."""
+Reason = str | Callable[[], str]
+"""Why atoms cannot be removed, or what says so when asked: to name a line costs a walk of the stack."""
 
 
 class Axis(NamedTuple):
@@ -66,7 +69,7 @@ class Atoms:
         """Return the axis that an atom is a position of."""
         return self.axes[bisect_right(self.axes, atom, key=lambda axis: axis.start) - 1]
 
-    def unite(self, some: Int[Tensor, "..."], others: Int[Tensor, "..."], reason: str) -> None:
+    def unite(self, some: Int[Tensor, "..."], others: Int[Tensor, "..."], reason: Reason) -> None:
         """Tie atoms pairwise, after broadcasting; what is paired with no unit is protected."""
         some, others = torch.broadcast_tensors(some, others)  # type: ignore[no-untyped-call]
         some, others = some.reshape(-1), others.reshape(-1)
@@ -77,9 +80,9 @@ class Atoms:
         self._edges.append((some[both], others[both]))
         self.protect(torch.maximum(some, others)[~both], reason)
 
-    def protect(self, ids: Int[Tensor, "..."], reason: str) -> None:
+    def protect(self, ids: Int[Tensor, "..."], reason: Reason) -> None:
         """Say why some atoms cannot be removed."""
-        self._protected.append((_real(ids), reason))
+        self._protected.append((_real(ids), told(reason)))
 
     def couple(self, ids: Int[Tensor, "..."], reason: str) -> None:
         """Say that atoms take part in the statistics of a normalisation."""
@@ -126,6 +129,16 @@ class Atoms:
             if each == role:
                 orders[ids] = order
         return orders
+
+
+def told(reason: Reason) -> str:
+    """Return a reason in words."""
+    return reason if isinstance(reason, str) else reason()
+
+
+def rooted(ids: Int[Tensor, "..."], roots: Int[Tensor, " atoms"]) -> Int[Tensor, "..."]:
+    """Return which component each id belongs to; `NONE` stays `NONE`."""
+    return torch.where(ids == NONE, NONE, roots[ids])
 
 
 def _real(ids: Int[Tensor, "..."]) -> Int[Tensor, " ids"]:

@@ -2,10 +2,9 @@
 
 from typing import Any
 
-import torch
 from torch import nn
 
-from surplus.units.atoms import NONE
+from surplus.units.atoms import rooted
 from surplus.units.flow import Size, Statistic
 from surplus.units.grouping import groups_of
 from surplus.units.probing import protect_what_does_not_follow
@@ -28,6 +27,7 @@ def find_units(model: nn.Module, example: Any) -> Units:
         InvalidArgument: the model does not run on the example.
 
     Example:
+        >>> import torch
         >>> net = nn.Sequential(nn.Linear(4, 3), nn.ReLU(), nn.Linear(3, 2))
         >>> print(find_units(net, torch.zeros(1, 4)))
         layer  kind    units  incoming  outgoing  removable
@@ -37,12 +37,10 @@ def find_units(model: nn.Module, example: Any) -> Units:
     flow = trace(model, example)
     resolved = resolve(flow.atoms)
     statistics = tuple(
-        Statistic(each.order, torch.where(each.ids == NONE, NONE, resolved.roots[each.ids]))
-        for each in flow.statistics
+        Statistic(each.order, rooted(each.ids, resolved.roots)) for each in flow.statistics
     )
     sizes = tuple(
-        Size(each.integer, torch.where(each.ids == NONE, NONE, resolved.roots[each.ids]), each.axis)
-        for each in flow.sizes
+        Size(each.integer, rooted(each.ids, resolved.roots), each.axis) for each in flow.sizes
     )
     groups = protect_what_does_not_follow(
         groups_of(flow, resolved), flow.lengths, sizes, resolved.roots

@@ -1,13 +1,11 @@
 """The flow: what is known of every tensor while a model runs, and what the rules say to it."""
 
-import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from pathlib import Path
+from functools import partial
 from typing import Any, NamedTuple, final
 
-import jaxtyping
 import torch
 from jaxtyping import Int
 from torch import Tensor, nn
@@ -16,28 +14,11 @@ from torch.utils._pytree import tree_leaves
 from torch.utils.weak import WeakTensorKeyDictionary
 
 from surplus.units.atoms import NONE, Atoms
-from surplus.units.labels import NOTHING, Carried, Label, frozen
+from surplus.units.calling import source_line
+from surplus.units.labels import NOTHING, Carried, Label, frozen, laid, merged
 
 STRICT = False
 """Whether an error inside a rule surfaces, as tests want it, instead of protecting what the rule was for."""
-LIBRARIES = (str(Path(torch.__file__).parent), str(Path(__file__).parent))
-PASSED = (
-    LIBRARIES[1],
-    str(Path(jaxtyping.__file__).parent),
-    *(
-        f"{LIBRARIES[0]}/{each}"
-        for each in (
-            "overrides.py",
-            "functional.py",
-            "_tensor.py",
-            "nn/functional.py",
-            "_compile",
-            "_dynamo",
-            "utils",
-        )
-    ),
-)
-"""Code through which calls of the user's pass on their way to an operator."""
 
 
 class Integer(NamedTuple):
@@ -102,12 +83,12 @@ class Flow:
 
     def __init__(self, model: nn.Module) -> None:
         self.atoms = Atoms()
-        self.names: dict[str, tuple[str, ...]] = {}
-        """All names of each tensor of the model, by the first."""
         self.num_axes: dict[str, int] = {}
         """How many axes each tensor of the model has."""
         self.parameters: set[str] = set()
         """Which tensors of the model are parameters."""
+        self.unused: dict[int, str] = {}
+        """The tensors of the model that no operator has been given yet, by identity."""
         self.singles: dict[str, int] = {}
         """Weights that compute a single unit, and at which operator they do."""
         self.embeddings: set[str] = set()
@@ -135,31 +116,20 @@ class Flow:
         self._register(model)
 
     def _register(self, model: nn.Module) -> None:
-        first: dict[int, str] = {}
-        for name, tensor in (
-            *model.named_parameters(remove_duplicate=False),
-            *model.named_buffers(remove_duplicate=False),
-        ):
-            if id(tensor) in first:
-                self.names[first[id(tensor)]] += (name,)
+        for name, tensor in (*model.named_parameters(), *model.named_buffers()):
+            if tensor in self._carried:  # a buffer that is a parameter, too
                 continue
-            first[id(tensor)] = name
-            self.names[name] = (name,)
+            self.unused[id(tensor)] = name
             self.num_axes[name] = tensor.dim()
             if isinstance(tensor, nn.Parameter):
                 self.parameters.add(name)
             zero = isinstance(tensor, nn.Parameter)
             labels = tuple(
-                Label(self._new(name, axis, tensor), zero)
+                laid(self.atoms.add(name, axis, size), axis, tensor.dim(), zero)
                 for axis, size in enumerate(tensor.shape)
                 if size > 1
             )
             self._carried[tensor] = Carried(labels, weight=True)
-
-    def _new(self, name: str, axis: int, tensor: Tensor) -> Tensor:
-        shape = [1] * tensor.dim()
-        shape[axis] = tensor.shape[axis]
-        return self.atoms.add(name, axis, tensor.shape[axis]).view(shape)
 
     def of(self, tensor: Any) -> Carried:
         """Return what is known of a tensor, or nothing of anything else."""
@@ -167,6 +137,12 @@ class Flow:
             return NOTHING
         known: Carried = self._carried.get(tensor, NOTHING)  # type: ignore[no-untyped-call]
         return known
+
+    def note_use(self, args: Sequence[Any]) -> None:
+        """Note which tensors of the model an operator was given, alone or in lists."""
+        for each in args:
+            for one in each if isinstance(each, list | tuple) else (each,):
+                self.unused.pop(id(one), None)
 
     def note_blocks(self, tensor: Tensor, axis: int, num_blocks: int) -> None:
         """Note that an axis is made of equal blocks, as many as a literal says."""
@@ -189,7 +165,15 @@ class Flow:
 
     def freeze(self, label: Label, axes: Sequence[int], why: str) -> Label | None:
         """Make a label stop varying along axes whose length cannot change; see `frozen`."""
-        return frozen(label, axes, self.atoms, self.because(why))
+        return frozen(label, axes, self.atoms, partial(self.because, why))
+
+    def merge(self, labels: Iterable[Label], why: str, product: bool) -> tuple[Label, ...]:
+        """Unite labels that vary along a common axis; see `merged`."""
+        return merged(labels, self.atoms, partial(self.because, why), product)
+
+    def unite(self, some: Int[Tensor, "..."], others: Int[Tensor, "..."], why: str) -> None:
+        """Tie atoms pairwise; `why` is said of what is paired with no unit."""
+        self.atoms.unite(some, others, partial(self.because, why))
 
     def protect(self, carried: Carried, why: str) -> None:
         """Say that none of a tensor's units can be removed."""
@@ -227,8 +211,8 @@ class Flow:
         """Tie the positions of two axes of which the code says that they are equally long."""
         for other in source.labels:
             if other.axes == (source.axis,) and label.axes == (axis,):
-                why = self.because("the code makes two axes equally long")
-                self.atoms.unite(label.ids.reshape(-1), other.ids.reshape(-1), why)
+                why = "the code makes two axes equally long"
+                self.unite(label.ids.reshape(-1), other.ids.reshape(-1), why)
                 return label
         if any(source.axis in other.axes for other in source.labels):
             return label
@@ -240,12 +224,7 @@ class Flow:
         """Note that the length of a new tensor's axis is a sum of integers of the user's."""
         carried = self.of(tensor)
         if carried.wild:
-            shape = [1] * tensor.dim()
-            shape[axis] = tensor.shape[axis]
-            ids = self.atoms.add("", axis, tensor.shape[axis])
-            self.set(
-                tensor, replace(carried, labels=(*carried.labels, Label(ids.view(shape), True)))
-            )
+            self._lay(self.atoms.add("", axis, tensor.shape[axis]), tensor, axis)
         start = 0
         for integer, length in parts:
             self.note_bound(integer, tensor, axis, (start, start + length))
@@ -255,8 +234,6 @@ class Flow:
         self, source: "Integer | Dimension | int", tensor: Tensor, axis: int
     ) -> None:
         """Let an axis of a constant carry what its length counts; what it meets is tied to that."""
-        shape = [1] * tensor.dim()
-        shape[axis] = tensor.shape[axis]
         if isinstance(source, Integer):
             ids = self.atoms.add("", axis, tensor.shape[axis])
             self.sizes.append(Size(source, ids, 0))
@@ -268,8 +245,13 @@ class Flow:
         else:
             ids = self.atoms.add("", axis, tensor.shape[axis])
             self.atoms.protect(ids, self.because(f"the code says that there are {source}"))
+        self._lay(ids, tensor, axis)
+
+    def _lay(self, ids: Int[Tensor, " positions"], tensor: Tensor, axis: int) -> None:
+        """Let a constant carry units along one axis."""
         carried = self.of(tensor)
-        self.set(tensor, replace(carried, labels=(*carried.labels, Label(ids.view(shape), True))))
+        label = laid(ids, axis, tensor.dim(), zero=True)
+        self.set(tensor, replace(carried, labels=(*carried.labels, label)))
 
     def note_bound(
         self, integer: Integer, tensor: Tensor, axis: int, bounds: tuple[int, int]
@@ -353,30 +335,4 @@ class Flow:
     def because(self, why: str) -> str:
         """Complete a reason with the operator, the module and the line of the user's code."""
         module = f" in `{self.module}`" if self.module else ""
-        return f"{why} (`{self.operator}`{module}{_source_line()})"
-
-
-def called_by_torch() -> bool:
-    """Say whether the function of torch that runs now was called by a module of torch, not by the user's code."""
-    frame = sys._getframe(1)
-    while frame is not None:
-        path = frame.f_code.co_filename
-        if not path.startswith(PASSED) and not path.startswith("<"):
-            return path.startswith(LIBRARIES[0])
-        if frame.f_back is None:
-            break
-        frame = frame.f_back
-    return False
-
-
-def _source_line() -> str:
-    """Say which line of the user's code runs now: the innermost one outside of torch and this package."""
-    frame = sys._getframe(1)
-    while frame is not None:
-        path = frame.f_code.co_filename
-        if not path.startswith(LIBRARIES) and not path.startswith("<"):
-            return f", {Path(path).name} line {frame.f_lineno}"
-        if frame.f_back is None:
-            break
-        frame = frame.f_back
-    return ""
+        return f"{why} (`{self.operator}`{module}{source_line()})"

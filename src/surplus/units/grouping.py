@@ -1,7 +1,7 @@
 """Grouping: units that are made of the same axes form a group, named after the layer that computes them."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import torch
@@ -12,6 +12,8 @@ from surplus.units.atoms import NEVER, NONE, Atoms, Axis
 from surplus.units.flow import Flow
 from surplus.units.group import Constraint, Group, Kind, Slot, Tap, every
 from surplus.units.resolving import Resolved, signatures
+
+UNUSED = "the run on the example never uses this layer"
 
 
 class _Member(NamedTuple):
@@ -76,8 +78,7 @@ def _drafts(atoms: Atoms, resolved: Resolved) -> list[_Draft]:
     starts = torch.tensor([axis.start for axis in atoms.axes])
     orders = atoms.order("incoming"), atoms.order("outgoing")
     drafts = []
-    for own in torch.split(order, counts.tolist()):
-        units, members = _members(atoms, own, roots, starts, orders)
+    for units, members in _alike(atoms, torch.split(order, counts.tolist()), roots, starts, orders):
         coupled = coupling_of[units]
         first = int(coupled.max())
         reason = int(reason_of[units[0]])
@@ -92,10 +93,32 @@ def _drafts(atoms: Atoms, resolved: Resolved) -> list[_Draft]:
     return drafts
 
 
+def _alike(
+    atoms: Atoms,
+    candidates: Sequence[Tensor],
+    roots: Tensor,
+    starts: Tensor,
+    orders: tuple[Tensor, Tensor],
+) -> Iterator[tuple[Tensor, list[_Member]]]:
+    """Yield the units and axes of each group; units whose signatures agree by chance alone stay apart, one by one."""
+    for own in candidates:
+        found = _members(atoms, own, roots, starts, orders)
+        if found is not None:
+            yield found
+            continue
+        for root in torch.unique(roots[own]):
+            single = _members(atoms, own[roots[own] == root], roots, starts, orders)
+            assert single is not None
+            yield single
+
+
 def _members(
     atoms: Atoms, own: Tensor, roots: Tensor, starts: Tensor, orders: tuple[Tensor, Tensor]
-) -> tuple[Tensor, list[_Member]]:
-    """Return the units of one group in the order of their first positions, and its axes."""
+) -> tuple[Tensor, list[_Member]] | None:
+    """Return the units of one group in the order of their first positions, and its axes.
+
+    None if they are not alike: if one has more positions along an axis than another.
+    """
     own = own.sort().values
     axis_of = torch.searchsorted(starts, own, right=True) - 1
     chosen, counts = torch.unique_consecutive(axis_of, return_counts=True)
@@ -108,13 +131,16 @@ def _members(
         return torch.unique(roots[own]), []
     first = min(pieces, key=lambda piece: (int(orders[0][piece[1]].min()), piece[0]))[1]
     units = _distinct(roots[first])
-    rank = torch.zeros(len(roots), dtype=torch.int64)
+    rank = torch.full((len(roots),), NONE)
     rank[units] = torch.arange(len(units))
     members = []
     for place, piece in pieces:
         axis = atoms.axes[place]
-        sorted_ = piece[torch.argsort(rank[roots[piece]], stable=True)]
-        positions = (sorted_ - axis.start).view(len(units), -1)
+        ranks, order = torch.sort(rank[roots[piece]], stable=True)
+        width = len(piece) // len(units)
+        if not torch.equal(ranks, torch.arange(len(units)).repeat_interleave(width)):
+            return None
+        positions = (piece[order] - axis.start).view(len(units), width)
         computed, read = (int(each[piece].min()) for each in orders)
         members.append(_Member(axis, positions, computed, read))
     return units, members
@@ -150,7 +176,8 @@ def _group(flow: Flow, resolved: Resolved, draft: _Draft, tap: Tap | None) -> Gr
     if not incoming:
         incoming, carried = (carried or outgoing)[:1], carried[1:]
         outgoing = tuple(slot for slot in outgoing if slot not in incoming)
-        protected = "no weights compute them"
+        used = any(member.axis.tensor not in flow.unused.values() for member in members)
+        protected = "no weights compute them" if used else UNUSED
     elif len(draft.roots) == 1 and protected is None:
         protected = "they can only go all at once"
     return Group(

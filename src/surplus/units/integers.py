@@ -11,7 +11,8 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import _disable_current_modes
 from torch.utils._pytree import tree_leaves
 
-from surplus.units.flow import Dimension, Flow, Integer, Lookup, called_by_torch
+from surplus.units.calling import called_by_torch
+from surplus.units.flow import Dimension, Flow, Integer, Lookup
 
 SIZED = {
     "view", "reshape", "expand", "unflatten", "broadcast_to", "zeros", "ones", "empty", "full", "new_zeros", "new_ones",

@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
-from surplus.units.atoms import NONE, Atoms
+from surplus.units.atoms import NONE, Atoms, Reason, told
 
 
 @final
@@ -39,6 +39,18 @@ class Carried:
 
 
 NOTHING = Carried()
+
+
+def laid(ids: Int[Tensor, " positions"], axis: int, dim: int, zero: bool) -> Label:
+    """Return the label of a tensor of `dim` axes along one of which units lie.
+
+    Example:
+        >>> laid(torch.arange(3), 1, 4, zero=True).ids.shape
+        torch.Size([1, 3, 1, 1])
+    """
+    shape = [1] * dim
+    shape[axis] = -1
+    return Label(ids.view(shape), zero)
 
 
 def compressed(ids: Int[Tensor, "..."]) -> Int[Tensor, "..."]:
@@ -115,7 +127,7 @@ def overlap(some: Label, other: Label) -> bool:
     return bool(set(some.axes) & set(other.axes))
 
 
-def frozen(label: Label, axes: Iterable[int], atoms: Atoms, reason: str) -> Label | None:
+def frozen(label: Label, axes: Iterable[int], atoms: Atoms, reason: Reason) -> Label | None:
     """Make a label stop varying along axes whose length cannot change.
 
     A unit that also varies along another axis goes as a whole: its positions along the frozen axes are tied. If none
@@ -134,7 +146,9 @@ def frozen(label: Label, axes: Iterable[int], atoms: Atoms, reason: str) -> Labe
     return replace(label, ids=first)
 
 
-def merged(labels: Iterable[Label], atoms: Atoms, reason: str, product: bool) -> tuple[Label, ...]:
+def merged(
+    labels: Iterable[Label], atoms: Atoms, reason: Reason, product: bool
+) -> tuple[Label, ...]:
     """Unite labels that vary along a common axis, as an element-wise operator does.
 
     Args:
@@ -153,7 +167,7 @@ def merged(labels: Iterable[Label], atoms: Atoms, reason: str, product: bool) ->
                 shared, whole = sorted((new, other), key=lambda each: len(each.axes))
                 if set(shared.axes) < set(whole.axes) and whole.axes[0] not in shared.axes:
                     # One value for many units, as the positions of all heads: whole units go, and it stays.
-                    atoms.protect(shared.ids, f"several units share them: {reason}")
+                    atoms.protect(shared.ids, f"several units share them: {told(reason)}")
                     left = frozen(whole, shared.axes, atoms, reason)
                     assert left is not None
                     new = left

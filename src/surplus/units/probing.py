@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
-from surplus.units.atoms import NONE
+from surplus.units.atoms import NONE, rooted
 from surplus.units.flow import Dimension, Integer, Length, Size
 from surplus.units.group import Group
 
@@ -74,9 +74,9 @@ def _probes(lengths: Sequence[Length], sizes: Sequence[Size], roots: Tensor) -> 
         if len(own) > 1:
             yield _Probe(partial(_counts_apart, integer, own), _real([each.ids for each in own]))
     for length in lengths:
-        resolved = length._replace(ids=_rooted(length.ids, roots))
+        resolved = length._replace(ids=rooted(length.ids, roots))
         dimensions = {
-            each: [_rooted(label.ids, roots) for label in each.labels if each.axis in label.axes]
+            each: [rooted(label.ids, roots) for label in each.labels if each.axis in label.axes]
             for each in length.origins
             if isinstance(each, Dimension)
         }
@@ -114,10 +114,6 @@ def _length_apart(
         return None if length.formula(now) == expected else length.reason
     except ArithmeticError:
         return length.reason
-
-
-def _rooted(ids: Tensor, roots: Tensor) -> Tensor:
-    return torch.where(ids == NONE, NONE, roots[ids])
 
 
 def _real(parts: Sequence[Tensor]) -> Tensor:

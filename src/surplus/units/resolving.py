@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
-from surplus.units.atoms import NONE, Atoms, Regularity
+from surplus.units.atoms import NONE, Atoms, Regularity, rooted
 
 
 class Resolved(NamedTuple):
@@ -42,7 +42,7 @@ def signatures(atoms: Atoms, roots: Int[Tensor, " atoms"]) -> Int[Tensor, " atom
     """Return for each component a number that tells which axes it has atoms of, and how many of each.
 
     Components with the same number are units of one group. The number is a sum of one random 64-bit number per axis;
-    that it tells groups apart is checked where groups are made.
+    that equal numbers mean equal counts is checked where groups are made.
     """
     generator = torch.Generator().manual_seed(0)
     limits = torch.iinfo(torch.int64)
@@ -54,7 +54,7 @@ def signatures(atoms: Atoms, roots: Int[Tensor, " atoms"]) -> Int[Tensor, " atom
 
 def _boxed(atoms: Atoms, ids: Tensor, roots: Tensor, reason: str) -> bool:
     """Tie units that do not lie along one axis of a box; say whether anything was tied."""
-    units = torch.where(ids == NONE, NONE, roots[ids])
+    units = rooted(ids, roots)
     axes = [axis for axis, size in enumerate(ids.shape) if size > 1]
     if any(_depends_only_on(units, axis, axes) for axis in axes):
         return False
@@ -88,7 +88,7 @@ def _divided(atoms: Atoms, regularity: Regularity, roots: Tensor, kinds: Tensor)
 
     If neither can be, the positions of the pieces are tied ("changed"), or protected where the pieces differ in size.
     """
-    pieces = [torch.where(ids == NONE, NONE, roots[ids]) for ids in regularity.blocks]
+    pieces = [rooted(ids, roots) for ids in regularity.blocks]
     units, inverse = torch.unique(torch.cat(pieces), return_inverse=True)
     sizes = torch.tensor([len(piece) for piece in pieces])
     piece_of = torch.repeat_interleave(torch.arange(len(pieces)), sizes)

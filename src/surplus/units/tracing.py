@@ -86,8 +86,8 @@ def _tie_attention(model: nn.Module, flow: Flow) -> None:
                 continue  # a single feature
             if module.num_heads == 1:
                 flow.atoms.protect(rows, flow.because(SCALED))
-            why = flow.because("nn.MultiheadAttention makes heads and features equally wide")
-            flow.atoms.unite(rows[: len(columns)], columns, why)
+            why = "nn.MultiheadAttention makes heads and features equally wide"
+            flow.unite(rows[: len(columns)], columns, why)
 
 
 def _tie_recurrent(model: nn.Module, flow: Flow) -> None:
@@ -98,8 +98,8 @@ def _tie_recurrent(model: nn.Module, flow: Flow) -> None:
         for name, weight in module.named_parameters(recurse=False):
             rows, columns = flow.along(weight, 0), flow.along(weight, 1)
             if name.startswith("weight_hh") and rows is not None and columns is not None:
-                why = flow.because("a recurrent layer reads the state that it computes")
-                flow.atoms.unite(rows.view(-1, len(columns)), columns, why)
+                why = "a recurrent layer reads the state that it computes"
+                flow.unite(rows.view(-1, len(columns)), columns, why)
 
 
 def arguments(example: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:
@@ -179,6 +179,7 @@ class _Tracer(TorchDispatchMode):  # type: ignore[no-untyped-call]
         flow = self._flow
         flow.order += 1
         flow.operator = str(operator.overloadpacket)
+        flow.note_use(args)
         tensors = [each for each in tree_leaves(outputs) if isinstance(each, Tensor)]
         results = [NOTHING for _ in tensors]
         with flow.guarded((args, kwargs)):
@@ -240,6 +241,6 @@ def _written(flow: Flow, owner: Tensor, part: Tensor, carried: Carried) -> Carri
     written = carried.labels[0].ids.expand(part.shape)
     if part_of:  # what stood there and what is written are equally many
         apart = (window != written) & (window != NONE) & (written != NONE)
-        flow.atoms.unite(window[apart], written[apart], flow.because("they are written over"))
+        flow.unite(window[apart], written[apart], "they are written over")
     window.copy_(written)
     return Carried((Label(compressed(shadow), zero=False), *before.labels[1:]))

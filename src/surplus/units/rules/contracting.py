@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from surplus.units.flow import Flow
-from surplus.units.labels import Carried, Label, merged
+from surplus.units.labels import Carried, Label
 from surplus.units.rules.elementwise import combined
 
 FIXED = "they read inputs of fixed size"
@@ -33,7 +33,7 @@ def contract(
             if carried.weight:
                 flow.atoms.mark(label.ids, "outgoing", flow.order)
             for other in others:
-                flow.atoms.unite(label.ids, other.ids, flow.because(FIXED))
+                flow.unite(label.ids, other.ids, FIXED)
         if carried.weight:
             for label in labels:
                 if axis not in label.axes:
@@ -52,7 +52,7 @@ def contract(
                 left_over = flow.freeze(label, [axis], UNWEIGHTED)
             if left_over is not None:
                 survivors.append(left_over)
-    return merged(survivors, flow.atoms, flow.because(FIXED), product=True)
+    return flow.merge(survivors, FIXED, product=True)
 
 
 def _collapsed(flow: Flow, label: Label, axis: int) -> Label | None:

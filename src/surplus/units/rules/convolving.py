@@ -7,7 +7,7 @@ from jaxtyping import Int
 from torch import Tensor
 
 from surplus.units.flow import Flow
-from surplus.units.labels import Carried, Label, merged
+from surplus.units.labels import Carried, Label, laid
 from surplus.units.rules.contracting import FIXED
 
 Ids = Int[Tensor, " _"]
@@ -53,7 +53,7 @@ def _along(flow: Flow, carried: Carried, axis: int, others: Sequence[int], why: 
         if left is not None and axis in left.axes:
             ids = left.ids.movedim(axis, 0).reshape(left.ids.shape[axis], -1)[:, 0]
             if found is not None:
-                flow.atoms.unite(found, ids, flow.because(why))
+                flow.unite(found, ids, why)
             found = ids
     return found
 
@@ -62,7 +62,7 @@ def _plain(
     flow: Flow, received: Ids | None, reading: Ids | None, computing: Ids | None
 ) -> Ids | None:
     if received is not None and reading is not None:
-        flow.atoms.unite(received, reading, flow.because(FIXED))
+        flow.unite(received, reading, FIXED)
     else:
         _protect(flow, received, reading)
     return computing
@@ -74,7 +74,7 @@ def _grouped(
     """Connect each block of input channels to its block of output channels."""
     if reading is not None:
         if received is not None:
-            flow.atoms.unite(received.view(num_groups, -1), reading, flow.because(FIXED))
+            flow.unite(received.view(num_groups, -1), reading, FIXED)
         else:
             _protect(flow, reading)
     if computing is None:
@@ -85,7 +85,7 @@ def _grouped(
         if received is None:
             _protect(flow, computing)
             return None
-        flow.atoms.unite(blocks, received[:, None], flow.because(FIXED))
+        flow.unite(blocks, received[:, None], FIXED)
     else:
         flow.atoms.even(tuple(blocks), flow.because("a grouped convolution has equal groups"))
     return computing
@@ -98,7 +98,7 @@ def _transposed(
     if received is None or reading is None:
         _protect(flow, received, reading, computing)
         return None
-    flow.atoms.unite(received, reading, flow.because(FIXED))
+    flow.unite(received, reading, FIXED)
     blocks = reading.view(num_groups, -1)
     if blocks.shape[1] > 1:
         flow.atoms.even(tuple(blocks), flow.because("a grouped convolution has equal groups"))
@@ -110,14 +110,13 @@ def _transposed(
 
 
 def _with_bias(flow: Flow, emitted: Ids | None, bias: Tensor | None, dim: int) -> tuple[Label, ...]:
-    shape = (1, -1) + (1,) * (dim - 2)
     added = flow.of(bias).labels
     if emitted is None:
         for label in added:
             flow.atoms.protect(label.ids, flow.because(FIXED))
         return ()
-    labels = [Label(emitted.reshape(shape)), *(Label(label.ids.reshape(shape)) for label in added)]
-    return merged(labels, flow.atoms, flow.because(FIXED), product=False)
+    labels = [laid(ids, 1, dim, zero=False) for ids in (emitted, *(label.ids for label in added))]
+    return flow.merge(labels, FIXED, product=False)
 
 
 def _protect(flow: Flow, *ids: Ids | None) -> None:

@@ -7,8 +7,9 @@ from torch import Tensor
 from torch.utils._pytree import tree_leaves
 
 from surplus.units.flow import Flow
-from surplus.units.labels import Carried, Label, aligned, merged, viewed
+from surplus.units.labels import Carried, Label, aligned, viewed
 
+FIXED = "they are combined with a tensor of fixed size"
 PRODUCTS = {"mul", "mul_"}
 QUOTIENTS = {"div", "div_"}
 SUMS = {"add", "add_", "sub", "sub_", "rsub", "maximum", "minimum", "where", "lerp"}
@@ -44,9 +45,7 @@ def combined(
         for label in carried.labels
     ]
     product = name in PRODUCTS | QUOTIENTS
-    result = merged(
-        labels, flow.atoms, flow.because("they are combined with a tensor of fixed size"), product
-    )
+    result = flow.merge(labels, FIXED, product)
     result = _beside_fixed(flow, result, operands, known, len(shape))
     if not product:
         result = tuple(
@@ -98,10 +97,7 @@ def _beside_fixed(
         covered = {axis for label in carried.labels for axis in aligned(label, dim).axes}
         axes = [first + axis for axis, size in enumerate(operand.shape) if size > 1]
         fixed = [axis for axis in axes if axis not in covered]
-        frozen = (
-            flow.freeze(each, fixed, "they are combined with a tensor of fixed size")
-            for each in labels
-        )
+        frozen = (flow.freeze(each, fixed, FIXED) for each in labels)
         labels = tuple(each for each in frozen if each is not None)
     return labels
 
@@ -119,8 +115,7 @@ def gated(
             pieces = tuple(ids.reshape(-1) for ids in label.ids.chunk(2, axis))
             flow.atoms.even(pieces, flow.because("they are taken apart in two halves"))
         labels += [Label(half.ids, label.zero) for half in halves if half is not None]
-    why = flow.because("they are combined with a tensor of fixed size")
-    return [Carried(merged(labels, flow.atoms, why, product=True))]
+    return [Carried(flow.merge(labels, FIXED, product=True))]
 
 
 def random(

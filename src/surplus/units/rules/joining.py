@@ -9,7 +9,9 @@ from torch import Tensor
 
 from surplus.units.atoms import NONE
 from surplus.units.flow import Flow
-from surplus.units.labels import Carried, Label, compressed, merged
+from surplus.units.labels import Carried, Label, compressed
+
+FIXED = "they are joined with a tensor of fixed size"
 
 
 def cat(
@@ -40,11 +42,7 @@ def _joined(
 ) -> Carried:
     known = [flow.of(each) for each in pieces]
     across = [label for each in labels for label in each if axis not in label.axes]
-    united = list(
-        merged(
-            across, flow.atoms, flow.because("they are joined with a tensor of fixed size"), False
-        )
-    )
+    united = list(flow.merge(across, FIXED, product=False))
     for each, own, carried in zip(pieces, labels, known, strict=True):
         if carried.wild:
             continue
@@ -52,10 +50,7 @@ def _joined(
         fixed = [
             a for a, size in enumerate(each.shape) if size > 1 and a != axis and a not in covered
         ]
-        kept = (
-            flow.freeze(label, fixed, "they are joined with a tensor of fixed size")
-            for label in united
-        )
+        kept = (flow.freeze(label, fixed, FIXED) for label in united)
         united = [label for label in kept if label is not None]
     along = _along(pieces, labels, axis)
     weight = all(carried.weight for carried in known)

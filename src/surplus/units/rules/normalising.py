@@ -6,7 +6,7 @@ from typing import Any
 from torch import Tensor
 
 from surplus.units.flow import Flow
-from surplus.units.labels import Carried, Label, merged
+from surplus.units.labels import Carried, Label, laid
 
 FIXED = "they meet statistics of fixed size"
 
@@ -42,7 +42,7 @@ def layer_norm(
             Label(each.ids.reshape((1,) * first + tuple(each.ids.shape)), each.zero)
             for each in flow.of(tensor).labels
         ]
-    united = merged(labels, flow.atoms, flow.because(FIXED), product=False)
+    united = flow.merge(labels, FIXED, product=False)
     result = []
     for label in united:
         if any(axis >= first for axis in label.axes):
@@ -82,7 +82,7 @@ def weight_norm(
 ) -> list[Carried]:
     """Scale the rows of a weight to given lengths: a removed row has none, so a masked network would not be defined."""
     labels = [label for each in args[:2] for label in flow.of(each).labels]
-    united = merged(labels, flow.atoms, flow.because(FIXED), product=True)
+    united = flow.merge(labels, FIXED, product=True)
     rows = [label for label in flow.of(args[1]).labels if label.axes]
     flow.protect(
         Carried(tuple(rows)),
@@ -97,16 +97,14 @@ def _tied(
 ) -> tuple[Label, ...]:
     """Unite the channels of an input with the vectors that hold one value for each."""
     labels = [label for label in kept if label is not None]
-    shape = [1] * source.dim()
-    shape[axis] = -1
     covered = any(axis in label.axes for label in labels)
     for tensor in own:
         for each in flow.of(tensor).labels:
             if covered:
-                labels.append(Label(each.ids.reshape(shape), each.zero))
+                labels.append(laid(each.ids, axis, source.dim(), each.zero))
             else:
                 flow.atoms.protect(each.ids, flow.because(FIXED))
-    return merged(labels, flow.atoms, flow.because(FIXED), product=False)
+    return flow.merge(labels, FIXED, product=False)
 
 
 BATCH = ("native_batch_norm", "_native_batch_norm_legit", "_native_batch_norm_legit_no_training", "cudnn_batch_norm",

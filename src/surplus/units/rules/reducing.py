@@ -1,6 +1,7 @@
 """Operators that reduce axes or look along them."""
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from torch import Tensor
@@ -44,45 +45,33 @@ def _end(flow: Flow, label: Label, how: str) -> None:
     if how == "mean":
         flow.couple(label, "mean")
         return
-    flow.atoms.protect(
-        label.ids,
-        flow.because(
-            f"their {'sum' if how == 'sum' else 'values'} are compared or added up without weights"
-        ),
-    )
+    why = "they are added up without weights" if how == "sum" else "their values are compared"
+    flow.atoms.protect(label.ids, flow.because(why))
 
 
-def total(
-    flow: Flow, operator: Any, args: Sequence[Any], kwargs: dict[str, Any], outputs: list[Tensor]
+def reduce(
+    flow: Flow,
+    operator: Any,
+    args: Sequence[Any],
+    kwargs: dict[str, Any],
+    outputs: list[Tensor],
+    how: str = "other",
+    place: int = 1,
 ) -> list[Carried]:
-    """Sum over axes; zeros of removed units do not count."""
-    axes = _axes(args[1] if len(args) > 1 else kwargs.get("dim"), args[0].dim())
-    return [_reduced(flow, args[0], axes, outputs[0], "sum")]
+    """Make axes one, all of them where none are given.
 
-
-def norm(
-    flow: Flow, operator: Any, args: Sequence[Any], kwargs: dict[str, Any], outputs: list[Tensor]
-) -> list[Carried]:
-    """Take a norm over axes; zeros of removed units do not count."""
-    axes = _axes(args[2] if len(args) > 2 else kwargs.get("dim"), args[0].dim())
-    return [_reduced(flow, args[0], axes, outputs[0], "sum")]
-
-
-def mean(
-    flow: Flow, operator: Any, args: Sequence[Any], kwargs: dict[str, Any], outputs: list[Tensor]
-) -> list[Carried]:
-    """Average over axes; over units that is a statistic of those kept."""
-    axes = _axes(args[1] if len(args) > 1 else kwargs.get("dim"), args[0].dim())
-    return [_reduced(flow, args[0], axes, outputs[0], "mean")]
-
-
-def extreme(
-    flow: Flow, operator: Any, args: Sequence[Any], kwargs: dict[str, Any], outputs: list[Tensor]
-) -> list[Carried]:
-    """Take a maximum, minimum, variance or the like over axes."""
-    given = args[1] if len(args) > 1 else kwargs.get("dim")
+    Args:
+        flow: What is known.
+        operator: The operator.
+        args: Its arguments.
+        kwargs: Its arguments by name.
+        outputs: What it returned.
+        how: "sum" where zeros of removed units do not count; "mean" for a statistic of those kept; else "other".
+        place: Which argument gives the axes.
+    """
+    given = args[place] if len(args) > place else kwargs.get("dim")
     axes = _axes(given if isinstance(given, int | list | tuple) else None, args[0].dim())
-    return [_reduced(flow, args[0], axes, each, "other") for each in outputs]
+    return [_reduced(flow, args[0], axes, each, how) for each in outputs]
 
 
 def along(
@@ -97,7 +86,7 @@ def along(
     return [Carried(labels, carried.weight) for _ in outputs]
 
 
-EXTREME = (
+COMPARING = (
     "amax", "amin", "max", "min", "argmax", "argmin", "var", "std", "var_mean", "std_mean", "logsumexp", "prod", "all",
     "any", "aminmax", "median", "mode", "count_nonzero", "nansum", "nanmean",
 )  # fmt: skip
@@ -106,7 +95,8 @@ ALONG = (
     "logcumsumexp", "cummax", "cummin",
 )  # fmt: skip
 RULES = (
-    {"sum": total, "mean": mean, "linalg_vector_norm": norm, "norm": norm}
-    | dict.fromkeys(EXTREME, extreme)
+    {"sum": partial(reduce, how="sum"), "mean": partial(reduce, how="mean")}
+    | dict.fromkeys(("linalg_vector_norm", "norm"), partial(reduce, how="sum", place=2))
+    | dict.fromkeys(COMPARING, reduce)
     | dict.fromkeys(ALONG, along)
 )
