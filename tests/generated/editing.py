@@ -84,12 +84,15 @@ def drawn_units(units: Units, group: Group, random: Random) -> NewUnits:
     generator = torch.Generator().manual_seed(random.randrange(1000))
     width = units.weight_vectors(group.name).shape[1]
     rows = torch.randn(count, width, generator=generator, dtype=torch.float64)
+    if group.met is not None:
+        width = units.outgoing(group.name).shape[1]
+        return NewUnits(outgoing=torch.randn(count, width, generator=generator))
     return NewUnits(incoming=rows)
 
 
 def checked_split(model: nn.Module, example: Any, units: Units, random: Random) -> None:
     """Copy some units and merge the copies again: the function stays, and so do the weights in the end."""
-    groups = growable(units)
+    groups = [group for group in growable(units) if group.met is None]
     if not groups:
         return
     group = random.choice(groups)
@@ -131,7 +134,11 @@ def checked_training(model: nn.Module, example: Any, units: Units, random: Rando
     model = copied(model)
     for module in model.modules():  # what draws or averages would do so for other shapes
         module.training = isinstance(module, nn.modules.batchnorm._BatchNorm)
-    targets = [torch.randn_like(each) for each in outputs(model, example)]
+    generator = torch.Generator().manual_seed(0)
+    targets = [
+        torch.randn(each.shape, generator=generator, dtype=torch.float64)
+        for each in outputs(model, example)
+    ]
     enforce_(model, mask)
     if not frozen_(model, example, targets, mask):
         return
@@ -168,7 +175,11 @@ def frozen_(model: nn.Module, example: Any, targets: Any, mask: Mask) -> bool:
 
     An optimiser that divides by the size of a gradient would blow the rounding up.
     """
-    loss = loss_of(model, example, targets)
+    try:
+        loss = loss_of(model, example, targets)
+    except ValueError as single:  # a batch norm has no variance of one value
+        assert "more than 1 value per channel" in str(single)
+        return False
     if not loss.requires_grad or not loss.isfinite():
         return False
     loss.backward()

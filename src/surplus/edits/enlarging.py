@@ -12,7 +12,7 @@ from surplus.base import InvalidArgument
 from surplus.edits.intervals import pack
 from surplus.edits.records import Count, Kept, Resize, Slice, Verb
 from surplus.edits.resize import resized_copy
-from surplus.units import Group, Integer, Units, find_units, kept_along
+from surplus.units import Group, Integer, Size, Units, find_units, kept_along
 
 
 @final
@@ -22,10 +22,14 @@ class Enlarged:
 
     step: Resize
     new: dict[str, tuple[Group, Int[Tensor, " new"]]]
-    """By layer: its group in the larger model, and which of its units are the new ones."""
+    """By layer: its group in the larger model, and which of its units are the new ones, in the order given."""
 
 
-def enlarged(model: nn.Module, units: Units, counts: Mapping[str, int], verb: Verb) -> Enlarged:
+Like = Mapping[str, Int[Tensor, " new"]]
+"""For each new unit of a layer the unit in whose place it stands: in the same block, counted by the same integers."""
+
+
+def enlarged(model: nn.Module, units: Units, like: Like, verb: Verb) -> Enlarged:
     """Find the shapes of a model with more units, by tracing one.
 
     Where a new unit has to stand in every tensor is decided by the user's code: behind the last one, behind the last
@@ -35,9 +39,8 @@ def enlarged(model: nn.Module, units: Units, counts: Mapping[str, int], verb: Ve
     Raises:
         InvalidArgument: the larger model does not run or falls into other units, as where a literal holds a size.
     """
-    for name, count in counts.items():
-        _check_even(units[name], count)
-    step = _at_the_end(units, counts)
+    counts = {name: len(each) for name, each in like.items()}
+    step = _at_the_end(units, like)
     rough = resized_copy(model, step)
     try:
         found = find_units(rough, units.example)
@@ -48,7 +51,9 @@ def enlarged(model: nn.Module, units: Units, counts: Mapping[str, int], verb: Ve
         ) from failed
     pairs = _paired(units, found, counts)
     kept = {
-        old.name: _assigned(old, new) if old.name in counts else torch.arange(old.size)
+        old.name: _assigned(places_of(units, old), places_of(found, new))
+        if old.name in counts
+        else torch.arange(old.size)
         for old, new in pairs
     }
     slices = tuple(_placed(each, pairs, kept) for each in step.slices)
@@ -57,11 +62,12 @@ def enlarged(model: nn.Module, units: Units, counts: Mapping[str, int], verb: Ve
         for old, new in pairs
         if old.name in counts
     )
-    places = {
-        old.name: (new, _others(kept[old.name], new.size))
-        for old, new in pairs
-        if old.name in counts
-    }
+    places = {}
+    for old, new in pairs:
+        if old.name in counts:
+            free = _others(kept[old.name], new.size)
+            own = places_of(units, old), like[old.name], places_of(found, new), free
+            places[old.name] = new, _in_order(*own)
     return Enlarged(Resize(verb=verb, units=layers, slices=slices, integers=step.integers), places)
 
 
@@ -69,33 +75,42 @@ def _listed(counts: Mapping[str, int]) -> str:
     return " and ".join(f"{count} more units of `{name}`" for name, count in counts.items())
 
 
-def _check_even(group: Group, count: int) -> None:
-    for constraint in group.constraints:
-        blocks = len(constraint.blocks)
-        if count % blocks:
+def behind(group: Group, count: int) -> Int[Tensor, " new"]:
+    """Return the units in whose places new ones stand: the last one, or the last of each block.
+
+    Raises:
+        InvalidArgument: as many must be added to each block.
+    """
+    last = torch.tensor([group.size - 1])
+    if group.constraints:
+        constraint = max(group.constraints, key=lambda each: len(each.blocks))
+        last = constraint.blocks[:, -1]
+        if count % len(last):
             raise InvalidArgument(
-                f"`{group.name}` cannot have {count} more units, since {constraint.reason}: add a multiple of {blocks}."
+                f"`{group.name}` cannot have {count} more units, since {constraint.reason}: add a multiple of"
+                f" {len(last)}."
             )
+    return last.repeat(count // len(last))
 
 
-def _at_the_end(units: Units, counts: Mapping[str, int]) -> Resize:
+def _at_the_end(units: Units, like: Like) -> Resize:
     """Return a step to the right sizes, with all that is new at the end of each axis."""
     more: dict[tuple[str, int], int] = {}
-    for name, count in counts.items():
+    for name, each in like.items():
         # A weight that both computes and reads the units, as a tied one, has one slot for both.
         own = {(slot.tensor, slot.axis): slot.index.shape[1] for slot in units[name].slots}
         for key, width in own.items():
-            more[key] = more.get(key, 0) + count * width
+            more[key] = more.get(key, 0) + len(each) * width
     slices = []
     for (tensor, axis), added in more.items():
         size = units.shapes[tensor][axis]
         slices.append(Slice(tensor=tensor, axis=axis, size=size + added, kept=((0, size),)))
     return Resize(
-        verb="grow", units=(), slices=tuple(slices), integers=_larger_integers(units, counts)
+        verb="grow", units=(), slices=tuple(slices), integers=_larger_integers(units, like)
     )
 
 
-def _larger_integers(units: Units, counts: Mapping[str, int]) -> tuple[Count, ...]:
+def _larger_integers(units: Units, like: Like) -> tuple[Count, ...]:
     """Return the integers that count new units, too.
 
     Raises:
@@ -104,10 +119,8 @@ def _larger_integers(units: Units, counts: Mapping[str, int]) -> tuple[Count, ..
     found: dict[Integer, tuple[int, int]] = {}
     for size in units.sizes:
         before = after = size.ids.shape[size.axis]
-        for name, count in counts.items():
-            first = _one_of_each_block(units[name])
-            without = kept_along(size.ids, size.axis, units[name].roots[first])
-            after += count * (before - without) // len(first)
+        for name, each in like.items():
+            after += _counted(size, units[name], each)
         known = found.setdefault(size.integer, (before, after))
         if known != (before, after):
             raise InvalidArgument(
@@ -122,10 +135,18 @@ def _larger_integers(units: Units, counts: Mapping[str, int]) -> tuple[Count, ..
     )
 
 
-def _one_of_each_block(group: Group) -> Int[Tensor, " chosen"]:
+def _counted(size: Size, group: Group, like: Int[Tensor, " new"]) -> int:
+    """Return how many more positions an integer counts with new units in the places of others."""
+    before = size.ids.shape[size.axis]
     if not group.constraints:
-        return torch.zeros(1, dtype=torch.int64)
-    return max(group.constraints, key=lambda each: len(each.blocks)).blocks[:, 0]
+        lost = {
+            unit: before - kept_along(size.ids, size.axis, group.roots[unit : unit + 1])
+            for unit in torch.unique(like).tolist()
+        }
+        return sum(lost[unit] for unit in like.tolist())
+    together = torch.unique(like)  # one of each block, which some integers only count together
+    without = kept_along(size.ids, size.axis, group.roots[together])
+    return (before - without) * len(like) // len(together)
 
 
 def _paired(units: Units, found: Units, counts: Mapping[str, int]) -> list[tuple[Group, Group]]:
@@ -148,22 +169,34 @@ def _paired(units: Units, found: Units, counts: Mapping[str, int]) -> list[tuple
     return list(zip(olds, news, strict=True))
 
 
-def _assigned(old: Group, new: Group) -> Int[Tensor, " units"]:
-    """Return which units of the larger group the old ones are: in the same blocks, the first ones."""
+def _assigned(old: list[tuple[int, ...]], new: list[tuple[int, ...]]) -> Int[Tensor, " units"]:
+    """Return which units of the larger group the old ones are: in the same place, the first ones.
+
+    Raises:
+        InvalidArgument: the larger group has other places.
+    """
     free: dict[tuple[int, ...], list[int]] = {}
-    for unit, blocks in enumerate(block_of_units(new)):
-        free.setdefault(blocks, []).append(unit)
-    taken = {blocks: iter(each) for blocks, each in free.items()}
-    return torch.tensor([next(taken[blocks]) for blocks in block_of_units(old)])
+    for unit, place in enumerate(new):
+        free.setdefault(place, []).append(unit)
+    taken = {place: iter(each) for place, each in free.items()}
+    try:
+        return torch.tensor([next(taken[place]) for place in old])
+    except (KeyError, StopIteration) as other:
+        raise InvalidArgument(
+            "In a larger model the units would be counted by other integers; they cannot be added one by one."
+        ) from other
 
 
-def block_of_units(group: Group) -> list[tuple[int, ...]]:
-    """Return for each unit in which block of each constraint it lies."""
-    block = torch.zeros(len(group.constraints), group.size, dtype=torch.int64)
-    for place, constraint in enumerate(group.constraints):
+def places_of(units: Units, group: Group) -> list[tuple[int, ...]]:
+    """Return for each unit what tells its place: its block in each constraint, and the integers that count it."""
+    rows = [torch.zeros(group.size, dtype=torch.int64)]
+    for constraint in group.constraints:
+        row = torch.zeros(group.size, dtype=torch.int64)
         numbers = torch.arange(len(constraint.blocks))[:, None].expand(constraint.blocks.shape)
-        block[place, constraint.blocks] = numbers
-    return [tuple(each) for each in block.T.tolist()] if len(block) else [()] * group.size
+        row[constraint.blocks] = numbers
+        rows.append(row)
+    rows += [torch.isin(group.roots, size.ids).long() for size in units.sizes]
+    return [tuple(each) for each in torch.stack(rows).T.tolist()]
 
 
 def _placed(
@@ -190,6 +223,24 @@ def _placed(
             " they cannot be added one by one."
         )
     return Slice(tensor=rough.tensor, axis=rough.axis, size=rough.size, kept=pack(place.tolist()))
+
+
+def _in_order(
+    old: list[tuple[int, ...]],
+    like: Int[Tensor, " new"],
+    new: list[tuple[int, ...]],
+    free: Int[Tensor, " new"],
+) -> Int[Tensor, " new"]:
+    """Return the free unit of the larger group for each new one: one in the place of the unit that it is like."""
+    waiting: dict[tuple[int, ...], list[int]] = {}
+    for unit in free.tolist():
+        waiting.setdefault(new[unit], []).append(unit)
+    try:
+        return torch.tensor([waiting[old[unit]].pop(0) for unit in like.tolist()])
+    except (KeyError, IndexError) as uneven:
+        raise InvalidArgument(
+            "The new units do not fit the larger model: as many are needed of each block."
+        ) from uneven
 
 
 def _others(chosen: Int[Tensor, " _"], size: int) -> Int[Tensor, " _"]:

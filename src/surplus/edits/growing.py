@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from surplus.base import InvalidArgument
 from surplus.edits.edits import Edits
-from surplus.edits.enlarging import Enlarged, enlarged
+from surplus.edits.enlarging import Enlarged, behind, enlarged
 from surplus.edits.new_units import NewUnits
 from surplus.edits.records import Resize, Verb
 from surplus.edits.resize import check, resized, resized_copy
@@ -48,8 +48,7 @@ def grow(
     step, values = growth(model, units, new, "grow")
     larger = resized_copy(model, step, values)
     if verify:
-        check_uncoupled(units, new)
-        _check_untied(units, new)
+        _check_unnoticed(units, new)
         step = replace(step, difference=_verified(model, larger, units, new))
     return larger, Edits((step,))
 
@@ -66,8 +65,8 @@ def growth(
             "carried": units.carried(name).shape[1],
         }
         each.check(units.chosen(name), widths)
-    counts = {name: each.count for name, each in new.items()}
-    plan = enlarged(model, units, counts, verb)
+    like = {name: behind(units[name], each.count) for name, each in new.items()}
+    plan = enlarged(model, units, like, verb)
     check(model, plan.step)
     tensors = tensors_of(model)
     values = {
@@ -146,6 +145,24 @@ def _as_usual(
     return torch.cat(parts).expand(count, -1) if parts else torch.empty(count, 0)
 
 
+def _check_unnoticed(units: Units, new: Mapping[str, NewUnits]) -> None:
+    """Refuse new units that change the function although nothing comes out of them over weights."""
+    check_uncoupled(units, new)
+    for name, each in new.items():
+        group, reads = units[name], each.incoming is not None and bool(each.incoming.any())
+        weight = computed_and_read(group)
+        why = None
+        if weight is not None and not each.empty:
+            why = f"are computed and read by the same weight, `{weight}`"
+        elif group.met is not None and reads:
+            why = f"are added up without weights by {group.met}"
+        if why is not None:
+            raise InvalidArgument(
+                f"The units of `{name}` {why}, so that new ones change the function. Let their incoming weights be"
+                " zero, or pass `verify=False` to add them all the same."
+            )
+
+
 def check_uncoupled(units: Units, names: Iterable[str]) -> None:
     """Refuse layers whose units take part in the statistics of a normalisation."""
     for name in names:
@@ -154,16 +171,6 @@ def check_uncoupled(units: Units, names: Iterable[str]) -> None:
             raise InvalidArgument(
                 f"The units of `{name}` share statistics, so that new ones change the function even if they are silent:"
                 f" {coupled}. Pass `verify=False` to add them all the same."
-            )
-
-
-def _check_untied(units: Units, new: Mapping[str, NewUnits]) -> None:
-    for name, each in new.items():
-        weight = computed_and_read(units[name])
-        if weight is not None and (each.incoming is not None or each.outgoing is not None):
-            raise InvalidArgument(
-                f"The units of `{name}` are computed and read by the same weight, `{weight}`, so that new ones change the"
-                " function unless it is zero for them. Pass `verify=False` to add them all the same."
             )
 
 

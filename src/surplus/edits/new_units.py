@@ -33,6 +33,11 @@ class NewUnits:
         return len(given[0]) if given else 0
 
     @property
+    def empty(self) -> bool:
+        """Whether nothing goes in and nothing comes out."""
+        return not any(each is not None and each.any() for each in (self.incoming, self.outgoing))
+
+    @property
     def silent(self) -> bool:
         """Whether nothing goes in or nothing comes out."""
         return any(each is None or not each.any() for each in (self.incoming, self.outgoing))

@@ -7,7 +7,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from surplus.base import InvalidArgument
-from surplus.edits.enlarging import block_of_units
+from surplus.edits.enlarging import places_of
 from surplus.edits.stand_ins import StandIns
 from surplus.edits.verifying import example_for
 from surplus.masks import Mask
@@ -91,7 +91,7 @@ def _alike(model: nn.Module, units: Units, name: str, tolerance: float) -> _Alik
     carried = units.carried(name, model).double().cpu()
     norms = incoming.norm(dim=1)
     constant = norms == 0
-    pairs = _in_one_block(units[name], _parallel(incoming, norms, tolerance))
+    pairs = _in_one_block(units, units[name], _parallel(incoming, norms, tolerance))
     first, second = pairs[:, 0], pairs[:, 1]
     near = (incoming[first] - incoming[second]).norm(dim=1) <= tolerance * norms[first]
     apart = (carried[first] - carried[second]).norm(dim=1)
@@ -119,11 +119,13 @@ def _parallel(
     return torch.cat(found)
 
 
-def _in_one_block(group: Group, pairs: Int[Tensor, "pairs two"]) -> Int[Tensor, "some two"]:
+def _in_one_block(
+    units: Units, group: Group, pairs: Int[Tensor, "pairs two"]
+) -> Int[Tensor, "some two"]:
     """Leave out pairs from different blocks, which read different inputs with their weights."""
     if not group.constraints:
         return pairs
-    _, number = torch.unique(torch.tensor(block_of_units(group)), dim=0, return_inverse=True)
+    _, number = torch.unique(torch.tensor(places_of(units, group)), dim=0, return_inverse=True)
     return pairs[number[pairs[:, 0]] == number[pairs[:, 1]]]
 
 

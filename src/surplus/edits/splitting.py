@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from surplus.base import InvalidArgument
 from surplus.edits.edits import Edits
-from surplus.edits.enlarging import Enlarged, block_of_units, enlarged
+from surplus.edits.enlarging import Enlarged, enlarged
 from surplus.edits.growing import check_uncoupled, computed_and_read
 from surplus.edits.intervals import unpack
 from surplus.edits.resize import check, resized_copy
@@ -60,8 +60,7 @@ def split(
     for name in which:
         _check_read_alone(units[name])
     sources = {name: _checked(units.chosen(name), chosen) for name, chosen in which.items()}
-    counts = {name: len(chosen) for name, chosen in sources.items()}
-    plan = enlarged(model, units, counts, "split")
+    plan = enlarged(model, units, sources, "split")
     check(model, plan.step)
     values = _copies(model, units, sources, plan)
     _share_(values, units, sources, plan, noise, seed)
@@ -82,6 +81,13 @@ def _checked(group: Group, chosen: Sequence[int]) -> Int[Tensor, " new"]:
         raise InvalidArgument(
             f"The units of `{group.name}` to copy are numbered from 0 to {group.size - 1}; {what}."
         )
+    for constraint in group.constraints:
+        of_each = torch.stack([torch.isin(given, block).sum() for block in constraint.blocks])
+        if len(torch.unique(of_each)) > 1:
+            raise InvalidArgument(
+                f"As many units of `{group.name}` must be copied of each of {len(constraint.blocks)} blocks, since"
+                f" {constraint.reason}."
+            )
     return given
 
 
@@ -99,32 +105,10 @@ def _copies(
             larger, places = plan.new[name]
             for old, new in zip(units[name].slots, larger.slots, strict=True):
                 if (old.tensor, old.axis) == (each.tensor, each.axis):
-                    matched = _matched(units[name], chosen, larger, places)
-                    origin[new.index[places]] = old.index[matched]
+                    origin[new.index[places]] = old.index[chosen]
         value = values.get(each.tensor, tensors[each.tensor].detach())
         values[each.tensor] = value.index_select(each.axis, origin.to(value.device))
     return values
-
-
-def _matched(
-    group: Group, chosen: Int[Tensor, " new"], larger: Group, places: Int[Tensor, " new"]
-) -> Int[Tensor, " new"]:
-    """Return the source of each new unit, from the same block.
-
-    Raises:
-        InvalidArgument: as many have to be copied of each block.
-    """
-    waiting: dict[tuple[int, ...], list[int]] = {}
-    blocks, larger_blocks = block_of_units(group), block_of_units(larger)
-    for unit in chosen.tolist():
-        waiting.setdefault(blocks[unit], []).append(unit)
-    try:
-        return torch.tensor([waiting[larger_blocks[place]].pop(0) for place in places.tolist()])
-    except (KeyError, IndexError) as uneven:
-        raise InvalidArgument(
-            f"As many units of `{group.name}` must be copied of each of {len(group.constraints[0].blocks)} blocks,"
-            f" since {group.constraints[0].reason}."
-        ) from uneven
 
 
 def _share_(
@@ -141,7 +125,7 @@ def _share_(
         group = units[name]
         larger, places = plan.new[name]
         family = torch.full((larger.size,), -1)
-        family[places] = _matched(group, chosen, larger, places)
+        family[places] = chosen
         old = torch.ones(larger.size, dtype=torch.bool)
         old[places] = False
         family[old] = torch.arange(group.size)
@@ -168,6 +152,12 @@ def _noise(
 
 
 def _check_read_alone(group: Group) -> None:
+    """Refuse units that are not read over weights of their own alone, which copies could share."""
+    if group.met is not None:
+        raise InvalidArgument(
+            f"The units of `{group.name}` are added up without weights by {group.met}, so that copies would count"
+            " twice."
+        )
     weight = computed_and_read(group)
     if weight is not None:
         raise InvalidArgument(

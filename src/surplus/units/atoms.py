@@ -57,6 +57,7 @@ class Atoms:
     _edges: list[tuple[Tensor, Tensor]] = field(default_factory=list)
     _protected: list[tuple[Tensor, str]] = field(default_factory=list)
     _coupled: list[tuple[Tensor, str]] = field(default_factory=list)
+    _met: list[tuple[Tensor, str]] = field(default_factory=list)
     _roles: list[tuple[Tensor, Role, int]] = field(default_factory=list)
 
     def add(self, tensor: str, axis: int, size: int) -> Int[Tensor, " size"]:
@@ -87,6 +88,10 @@ class Atoms:
     def couple(self, ids: Int[Tensor, "..."], reason: str) -> None:
         """Say that atoms take part in the statistics of a normalisation."""
         self._coupled.append((_real(ids), reason))
+
+    def meet(self, ids: Int[Tensor, "..."], reason: str) -> None:
+        """Say that atoms are added up without weights: those of removed units as zeros, which changes nothing."""
+        self._met.append((_real(ids), reason))
 
     def even(self, blocks: tuple[Int[Tensor, " _"], ...], reason: str) -> None:
         """Say that as many positions must be kept of each block."""
@@ -121,6 +126,10 @@ class Atoms:
     def couplings(self, roots: Int[Tensor, " atoms"]) -> tuple[Tensor, list[str]]:
         """Return for each component the number of the first normalisation it takes part in, and these."""
         return _first(self._coupled, roots, self.size)
+
+    def meetings(self, roots: Int[Tensor, " atoms"]) -> tuple[Tensor, list[str]]:
+        """Return for each component the number of the first sum without weights it takes part in, and these."""
+        return _first(self._met, roots, self.size)
 
     def order(self, role: Role) -> Int[Tensor, " atoms"]:
         """Return for each atom at which operator it first took a role, or `NEVER`."""

@@ -310,6 +310,10 @@ class Flow:
             for label, axis in found:
                 self.freeze(label, [axis], why)
 
+    def meet(self, label: Label, how: str) -> None:
+        """Say that units are added up without weights."""
+        self.atoms.meet(label.ids, self.because(how))
+
     def couple(self, label: Label, kind: str) -> None:
         """Say that units share the statistics that this operator computes."""
         self.atoms.couple(label.ids, self.because(kind))

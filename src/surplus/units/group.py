@@ -78,6 +78,8 @@ class Group:
     """Why these units cannot be removed, or None if they can."""
     coupled: str | None = None
     """The normalisation whose statistics the units share, if any: then a cut is not equal to plain zeroing."""
+    met: str | None = None
+    """The operator that adds the units up without weights, if any: then new ones change what it gives."""
     tap: Tap | None = None
     """Where the units' activations can be seen, after their activation function."""
     roots: Int[Tensor, " units"] = field(

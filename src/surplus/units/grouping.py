@@ -32,6 +32,7 @@ class _Draft(NamedTuple):
     roots: Int[Tensor, " units"]
     protected: str | None
     coupled: str | None
+    met: str | None
 
     @property
     def begun(self) -> int:
@@ -72,6 +73,7 @@ def _drafts(atoms: Atoms, resolved: Resolved) -> list[_Draft]:
     roots = resolved.roots
     reason_of, reasons = atoms.reasons(roots)
     coupling_of, couplings = atoms.couplings(roots)
+    meeting_of, meetings = atoms.meetings(roots)
     kind = signatures(atoms, roots) + 7919 * (reason_of + 1)
     order = torch.argsort(kind[roots], stable=True)
     _, counts = torch.unique_consecutive(kind[roots][order], return_counts=True)
@@ -79,15 +81,15 @@ def _drafts(atoms: Atoms, resolved: Resolved) -> list[_Draft]:
     orders = atoms.order("incoming"), atoms.order("outgoing")
     drafts = []
     for units, members in _alike(atoms, torch.split(order, counts.tolist()), roots, starts, orders):
-        coupled = coupling_of[units]
-        first = int(coupled.max())
+        coupled, met = int(coupling_of[units].max()), int(meeting_of[units].max())
         reason = int(reason_of[units[0]])
         drafts.append(
             _Draft(
                 members,
                 units,
                 reasons[reason] if reason != NONE else None,
-                couplings[first] if first != NONE else None,
+                couplings[coupled] if coupled != NONE else None,
+                meetings[met] if met != NONE else None,
             )
         )
     return drafts
@@ -190,6 +192,7 @@ def _group(flow: Flow, resolved: Resolved, draft: _Draft, tap: Tap | None) -> Gr
         constraints=_constraints(draft, resolved),
         protected=protected,
         coupled=draft.coupled,
+        met=draft.met,
         tap=tap,
         roots=draft.roots,
     )

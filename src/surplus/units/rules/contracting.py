@@ -47,6 +47,8 @@ def contract(
             if fixed:
                 left_over = flow.freeze(label, [axis], FIXED)
             elif silent or len(label.axes) > 1:
+                if label.axes == (axis,) and not (left.weight or right.weight):
+                    flow.meet(label, "a product with one another")
                 left_over = _collapsed(flow, label, axis)
             else:
                 left_over = flow.freeze(label, [axis], UNWEIGHTED)

@@ -25,6 +25,8 @@ def convolve(
     received = _along(flow, flow.of(source), 1, maps, "they are positions of a map")
     if known.weight:
         reading, computing = (first, second) if transposed else (second, first)
+        if transposed and num_groups == weight.shape[0] > 1:  # each channel goes on by itself
+            reading, computing = None, first
         if reading is not None:
             flow.atoms.mark(reading, "outgoing", flow.order)
         if computing is not None:

@@ -41,6 +41,7 @@ def _reduced(flow: Flow, source: Tensor, axes: list[int], output: Tensor, how: s
 def _end(flow: Flow, label: Label, how: str) -> None:
     """End a label whose only axis is reduced: exact for a sum of zeros, another statistic for a mean."""
     if how == "sum" and label.zero:
+        flow.meet(label, "a sum")
         return
     if how == "mean":
         flow.couple(label, "mean")
