@@ -18,9 +18,17 @@ if TYPE_CHECKING:
     from surplus.edits.cutting import cut
     from surplus.edits.edits import Edits
     from surplus.edits.expanding import expand
-    from surplus.edits.in_place import cut_
+    from surplus.edits.factorising import factorise
+    from surplus.edits.growing import grow
+    from surplus.edits.in_place import cut_, factorise_, grow_, insert_, merge_, split_
+    from surplus.edits.inserting import insert
+    from surplus.edits.merging import merge
+    from surplus.edits.new_units import NewUnits
     from surplus.edits.planning import plan
+    from surplus.edits.repeating import mergeable
     from surplus.edits.saving import load, save
+    from surplus.edits.splitting import split
+    from surplus.edits.stand_ins import StandIns
     from surplus.masks.enforcing import enforce
     from surplus.masks.keeping import keep
     from surplus.masks.mask import Mask
@@ -30,6 +38,7 @@ if TYPE_CHECKING:
     from surplus.methods.runs import model_of, spec_of
     from surplus.passes.comparison import compare
     from surplus.passes.removals import Removals
+    from surplus.passes.standing_in import stand_ins
     from surplus.passes.targets import keep_to
     from surplus.scores.scoring import score
     from surplus.store import Run, Store
@@ -42,10 +51,31 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "base": ("SurplusError", "Table", "cite"),
-    "edits": ("Edits", "cut", "cut_", "expand", "load", "plan", "save"),
+    "edits": (
+        "Edits",
+        "NewUnits",
+        "StandIns",
+        "cut",
+        "cut_",
+        "expand",
+        "factorise",
+        "factorise_",
+        "grow",
+        "grow_",
+        "insert",
+        "insert_",
+        "load",
+        "merge",
+        "merge_",
+        "mergeable",
+        "plan",
+        "save",
+        "split",
+        "split_",
+    ),
     "masks": ("Mask", "Scores", "enforce", "keep"),
     "methods": ("Context", "model_of", "spec_of", "train"),
-    "passes": ("Removals", "compare", "keep_to"),
+    "passes": ("Removals", "compare", "keep_to", "stand_ins"),
     "scores": ("score",),
     "store": ("Run", "Store"),
     "training": ("From", "Spec", "Training"),
@@ -60,10 +90,12 @@ __all__ = [
     "Edits",
     "From",
     "Mask",
+    "NewUnits",
     "Removals",
     "Run",
     "Scores",
     "Spec",
+    "StandIns",
     "Store",
     "SurplusError",
     "Table",
@@ -76,11 +108,20 @@ __all__ = [
     "cut_",
     "enforce",
     "expand",
+    "factorise",
+    "factorise_",
     "find_units",
+    "grow",
+    "grow_",
+    "insert",
+    "insert_",
     "keep",
     "keep_to",
     "load",
     "masks",
+    "merge",
+    "merge_",
+    "mergeable",
     "methods",
     "model_of",
     "nets",
@@ -89,6 +130,9 @@ __all__ = [
     "score",
     "scores",
     "spec_of",
+    "split",
+    "split_",
+    "stand_ins",
     "tasks",
     "train",
     "training",

@@ -2,7 +2,7 @@
 
 What lives here:
 - `cut`, which removes units; `plan`, what a cut would do; `expand`, the way back, with zeros;
-- `merge`, which removes units that others can stand in for; `mergeable`, the mask of these;
+- `merge`, which removes units for which others are `StandIns`; `mergeable`, the mask of those that repeat others;
 - `grow`, which adds `NewUnits`; `split`, which adds copies; `insert`, which adds a layer; `factorise`, which makes two
   narrow layers of one;
 - their in-place twins `cut_`, `merge_`, `grow_`, `split_`, `insert_`, `factorise_`, which take the optimiser along;

@@ -51,30 +51,14 @@ def factorise(
         [(8, 64), (64, 8)]
     """
     chosen: Any = module_named(model, layer)
-    limit = check_factorisable(chosen)
+    check_factorisable(chosen)
     _check_alone(model, layer, chosen)
     if rank is not None and energy is not None:
         raise InvalidArgument("`rank` and `energy` both say how wide the two layers are: give one.")
-    with torch.no_grad():
-        matrix = chosen.weight.detach().flatten(1).double()
-        U, S, Vh = torch.linalg.svd(matrix, full_matrices=False)
-        if rank is None:
-            rank = _elbow(S) if energy is None else _enough(S, energy)
-        pair: Any = factors(chosen, min(rank, limit) if energy is not None else rank)
-        root = S[:rank].sqrt()
-        inner = (root[:, None] * Vh[:rank]).reshape(pair[0].weight.shape)
-        outer = (U[:, :rank] * root).reshape(pair[1].weight.shape)
-        pair[0].weight.copy_(inner)
-        pair[1].weight.copy_(outer)
-        if chosen.bias is not None:
-            pair[1].bias.copy_(chosen.bias)
-    for parameter, like in ((pair[0].weight, chosen.weight), (pair[1].weight, chosen.weight)):
-        parameter.requires_grad_(like.requires_grad)
-    if chosen.bias is not None:
-        pair[1].bias.requires_grad_(chosen.bias.requires_grad)
+    pair = _decomposed(chosen, rank, energy)
     smaller = copied(model)
     replace_(smaller, layer, pair)
-    step = Factorisation(module=layer, rank=rank)
+    step = Factorisation(module=layer, rank=len(pair[0].weight))
     if verify:
         words = ("original", "factorised")
         apart = difference(model, smaller, model, units.example, words, bounded=False)
@@ -97,6 +81,23 @@ def _check_alone(model: nn.Module, name: str, layer: Any) -> None:
         raise InvalidArgument(
             f"`{name}` has hooks, which the two layers in its place would not: remove them first."
         )
+
+
+@torch.no_grad()
+def _decomposed(layer: Any, rank: int | None, energy: float | None) -> Any:
+    """Return the two layers."""
+    U, S, Vh = torch.linalg.svd(layer.weight.detach().flatten(1).double(), full_matrices=False)
+    if rank is None:
+        rank = _elbow(S) if energy is None else _enough(S, energy)
+    pair: Any = factors(layer, rank)
+    root = S[:rank].sqrt()
+    pair[0].weight.copy_((root[:, None] * Vh[:rank]).reshape(pair[0].weight.shape))
+    pair[1].weight.copy_((U[:, :rank] * root).reshape(pair[1].weight.shape))
+    for each in pair:
+        each.weight.requires_grad_(layer.weight.requires_grad)
+    if layer.bias is not None:
+        pair[1].bias.copy_(layer.bias).requires_grad_(layer.bias.requires_grad)
+    return pair
 
 
 def _elbow(S: Float[Tensor, " rank"]) -> int:

@@ -42,8 +42,7 @@ def insert(
         InvalidArgument: the module does not run on the example or gives no single tensor, the kernel has no middle,
             or the activation function changes what the module gives.
 
-    Reference:
-        chen2016net2net, Section 2.4.
+    Reference: chen2016net2net, Section 2.4.
 
     Example:
         >>> from surplus.units import find_units
@@ -56,6 +55,19 @@ def insert(
           (2): ReLU()
         )
     """
+    step, given = _checked(model, units, after, kernel_size, activation)
+    deeper = copied(model)
+    replace_(deeper, after, inserted(module_named(deeper, after), step, given))
+    if verify:
+        apart = difference(model, deeper, model, units.example, ("original", "deeper"))
+        step = replace(step, difference=apart)
+    return deeper, Edits((step,))
+
+
+def _checked(
+    model: nn.Module, units: Units, after: str, kernel_size: int, activation: ActivationKind
+) -> tuple[Insertion, Tensor]:
+    """Return what to insert, and what it will read on the example."""
     module = module_named(model, after)
     given = _given(model, units.example, after)
     layer = _kind(model, after, given)
@@ -73,12 +85,7 @@ def insert(
     step = Insertion(
         after=after, layer=layer, width=width, kernel_size=kernel_size, activation=activation
     )
-    deeper = copied(model)
-    replace_(deeper, after, inserted(module_named(deeper, after), step, given))
-    if verify:
-        apart = difference(model, deeper, model, units.example, ("original", "deeper"))
-        step = replace(step, difference=apart)
-    return deeper, Edits((step,))
+    return step, given
 
 
 def _given(model: nn.Module, example: Any, name: str) -> Tensor:

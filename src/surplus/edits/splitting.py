@@ -43,9 +43,8 @@ def split(
         InvalidArgument: there is no such unit; or units of a layer cannot be copied one by one, or share statistics.
         NotEqual: the outputs differ by more than rounding, as where nothing with weights reads the units.
 
-    Reference:
-        chen2016net2net, Section 2.3.
-        The noise is on the outgoing weights instead of the incoming, and leaves the function alone.
+    Reference: chen2016net2net, Section 2.3.
+    The noise is on the outgoing weights instead of the incoming, and leaves the function alone.
 
     Example:
         >>> from surplus.units import find_units

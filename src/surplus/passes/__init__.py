@@ -6,6 +6,7 @@ What lives here:
 - `frame_potential`, `frame_potential_along` an order, `frame_potential_bounds`, and what they are made of: `directions`
   and `squared_overlaps`;
 - `Data`, what the engines are given, and `batches` of it; `activations`, the outputs of a group's units;
+- `stand_ins`, removed units as combinations of the kept ones, fitted to activations;
 - `performance`, which returns a `Performance`; `num_parameters`, `num_macs` and `file_bytes`, what a network costs;
   `compare`, the table of all that; `keep_to` a `Quantity`, with what was `Reached`.
 
@@ -26,6 +27,7 @@ from surplus.passes.gram import (
 )
 from surplus.passes.performance import Performance, performance
 from surplus.passes.removals import Removals, Singles
+from surplus.passes.standing_in import stand_ins
 from surplus.passes.taps import activations
 from surplus.passes.targets import Quantity, Reached, keep_to
 
@@ -50,4 +52,5 @@ __all__ = [
     "num_parameters",
     "performance",
     "squared_overlaps",
+    "stand_ins",
 ]
