@@ -150,21 +150,22 @@ def test_units_that_speak_without_being_spoken_to_are_refused():
 @pytest.mark.parametrize(
     ("new", "message"),
     [
-        (NewUnits(), "No new units of `0` are given: pass `incoming`, `outgoing`, or both"),
+        (lambda: NewUnits(), "No new units of `0` are given: pass `incoming`, `outgoing`, or both"),
         (
-            NewUnits(incoming=torch.ones(2, 5)),
+            lambda: NewUnits(incoming=torch.ones(2, 5)),
             r"`incoming` of the new units of `0` has shape \(2, 5\); it needs \(2, 4\)",
         ),
         (
-            NewUnits(incoming=torch.ones(2, 4), outgoing=torch.ones(3, 5)),
+            lambda: NewUnits(incoming=torch.ones(2, 4), outgoing=torch.ones(3, 5)),
             r"`outgoing` .* has shape \(3, 5\); it needs \(2, 5\): a row for each of 2 new units",
         ),
     ],
 )
+@pytest.mark.message
 def test_weights_that_do_not_fit_are_refused(new, message):
     model, units = mlp()
     with pytest.raises(InvalidArgument, match=message):
-        grow(model, units, {"0": new})
+        grow(model, units, {"0": new()})
 
 
 def test_outputs_do_not_grow():

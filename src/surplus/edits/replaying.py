@@ -33,13 +33,13 @@ def replay_(model: nn.Module, edits: Edits) -> None:
 
 def sliced(tensors: dict[str, Tensor], edits: Edits) -> dict[str, Tensor]:
     """Return tensors that are named like a model's (an optimiser's moments) after the edits, with zeros where new."""
-    return _carried_over(tensors, edits, fill=0)
+    return _carried_over(tensors, edits, fill=0.0)
 
 
 def sliced_mask(mask: Mask, edits: Edits) -> Mask:
     """Return a mask of the model before the edits as one of the model after them, which keeps all that is new."""
     if mask.over == "weights":
-        return Mask(_carried_over(mask.kept, edits, fill=1), "weights")
+        return Mask(_carried_over(mask.kept, edits, fill=1.0), "weights")
     kept = dict(mask.kept)
     for step in edits.steps:
         if not isinstance(step, Resize):

@@ -92,7 +92,7 @@ def correct_(model: nn.Module, changed: set[int], step: Resize) -> None:
         setattr(module, each.name, value)
 
 
-def resized(tensor: Tensor, slices: Iterable[Slice], grows: bool, fill: float = 0) -> Tensor:
+def resized(tensor: Tensor, slices: Iterable[Slice], grows: bool, fill: float = 0.0) -> Tensor:
     """Return a tensor at its other size, laid out in memory as it was.
 
     Args:
