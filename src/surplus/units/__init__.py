@@ -7,6 +7,7 @@ What lives here:
   `Tap` where their activations can be seen, and perhaps a `Constraint` on how many can go; `Statistic`, `Size` and
   `Integer`, what else a removal changes;
 - what operators do to units, in the folder `rules`;
+- `Place` and `Places`: where in a run an operator is;
 - helpers to run and copy a model without changing it: `arguments`, `copied`, `evaluating`, `left_as_found`,
   `plain_kernels`, `tensors_of`; `every`, the index map of plain layers; `kept_along`, what a removal leaves of an axis;
 - chains, `chain_of` and `is_chain`: networks whose module list says how they run.
@@ -19,6 +20,7 @@ from surplus.units.chain import chain_of, copied, evaluating, is_chain, left_as_
 from surplus.units.find import find_units
 from surplus.units.flow import Integer, Size, Statistic
 from surplus.units.group import Constraint, Group, Slot, Tap, every
+from surplus.units.places import Place, Places
 from surplus.units.probing import kept_along
 from surplus.units.tracing import arguments, plain_kernels
 from surplus.units.units import Units, tensors_of
@@ -27,6 +29,8 @@ __all__ = [
     "Constraint",
     "Group",
     "Integer",
+    "Place",
+    "Places",
     "Size",
     "Slot",
     "Statistic",

@@ -37,7 +37,7 @@ def find_units(model: nn.Module, example: Any) -> Units:
     flow = trace(model, example)
     resolved = resolve(flow.atoms)
     statistics = tuple(
-        Statistic(each.order, torch.where(each.ids == NONE, NONE, resolved.roots[each.ids]))
+        Statistic(each.place, torch.where(each.ids == NONE, NONE, resolved.roots[each.ids]))
         for each in flow.statistics
     )
     sizes = tuple(

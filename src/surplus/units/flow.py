@@ -17,6 +17,7 @@ from torch.utils.weak import WeakTensorKeyDictionary
 
 from surplus.units.atoms import NONE, Atoms
 from surplus.units.labels import NOTHING, Carried, Label, frozen
+from surplus.units.places import Place
 
 STRICT = False
 """Whether an error inside a rule surfaces, as tests want it, instead of protecting what the rule was for."""
@@ -83,6 +84,7 @@ class View(NamedTuple):
     """The output of an operator, with units along one axis."""
 
     order: int
+    place: Place
     elementwise: bool
     axis: int
     ids: Int[Tensor, " positions"]
@@ -91,7 +93,7 @@ class View(NamedTuple):
 class Statistic(NamedTuple):
     """An operator that computes a statistic over units."""
 
-    order: int
+    place: Place
     ids: Int[Tensor, "..."]
     """Which atom each element of its first input carries; axes along which it does not vary have length 1."""
 
@@ -131,6 +133,8 @@ class Flow:
         """The operator that runs now."""
         self.order = 0
         """How many operators have run."""
+        self.place = Place("", "", 0)
+        """Where the operator is that runs now."""
         self._carried = WeakTensorKeyDictionary()
         self._register(model)
 
@@ -204,7 +208,7 @@ class Flow:
         """Note where the length of a new tensor's axis comes from: the user's integer, another axis, or a literal."""
         carried = self.of(tensor)
         if carried.wild and tensor.shape[axis] > 1:
-            self._note_constant(source, tensor, axis)
+            self.note_constant(source, tensor, axis)
             return
         labels: list[Label | None] = []
         if isinstance(source, Integer) and not any(axis in each.axes for each in carried.labels):
@@ -251,10 +255,8 @@ class Flow:
             self.note_bound(integer, tensor, axis, (start, start + length))
             start += length
 
-    def _note_constant(
-        self, source: "Integer | Dimension | int", tensor: Tensor, axis: int
-    ) -> None:
-        """Let an axis of a constant carry what its length counts; what it meets is tied to that."""
+    def note_constant(self, source: "Integer | Dimension | int", tensor: Tensor, axis: int) -> None:
+        """Let an axis of a constant, or one that repeats, carry what its length counts, and tie what it meets to it."""
         shape = [1] * tensor.dim()
         shape[axis] = tensor.shape[axis]
         if isinstance(source, Integer):
@@ -269,7 +271,7 @@ class Flow:
             ids = self.atoms.add("", axis, tensor.shape[axis])
             self.atoms.protect(ids, self.because(f"the code says that there are {source}"))
         carried = self.of(tensor)
-        self.set(tensor, replace(carried, labels=(*carried.labels, Label(ids.view(shape), True))))
+        self.set(tensor, replace(carried, labels=(*carried.labels, Label(ids.view(shape)))))
 
     def note_bound(
         self, integer: Integer, tensor: Tensor, axis: int, bounds: tuple[int, int]
@@ -331,7 +333,7 @@ class Flow:
     def couple(self, label: Label, kind: str) -> None:
         """Say that units share the statistics that this operator computes."""
         self.atoms.couple(label.ids, self.because(kind))
-        self.statistics.append(Statistic(self.order, label.ids))
+        self.statistics.append(Statistic(self.place, label.ids))
 
     def single(self, weight: Carried) -> None:
         """Note that a weight computes one unit alone, which has to stay."""

@@ -14,8 +14,8 @@ from torch.utils._pytree import tree_leaves
 from surplus.units.flow import Dimension, Flow, Integer, Lookup, called_by_torch
 
 SIZED = {
-    "view", "reshape", "expand", "unflatten", "broadcast_to", "zeros", "ones", "empty", "full", "new_zeros", "new_ones",
-    "new_empty", "new_full", "rand", "randn",
+    "view", "reshape", "expand", "expand_as", "unflatten", "broadcast_to", "zeros", "ones", "empty", "full",
+    "new_zeros", "new_ones", "new_empty", "new_full", "rand", "randn",
 }  # fmt: skip
 """Functions that take the sizes of what they return."""
 OPAQUE = {
@@ -180,8 +180,13 @@ class _Watch(TorchFunctionMode):
             return self._lengths(args, result)
         if name in SIZED and isinstance(result, Tensor):
             with self._flow.guarded(result), _disable_current_modes():
+                bare = not self._flow.of(result).labels
+                if name == "expand_as":
+                    other = args[1] if len(args) > 1 else kwargs["other"]
+                    args = (args[0], self._lengths([other], tuple(other.shape)))
                 for axis, size in _sizes(name, args, kwargs, result.dim()):
-                    self._note(size, result, axis)
+                    repeats = bare and _repeats(name, args, result, axis)
+                    self._note(size, result, axis, repeats)
         return result
 
     def _before(self, name: str, args: Sequence[Any], kwargs: dict[str, Any]) -> None:
@@ -206,12 +211,14 @@ class _Watch(TorchFunctionMode):
             for each in tree_leaves((args, kwargs)):
                 flow.protect(flow.of(each), "they are used in a way that cannot be followed")
 
-    def _note(self, size: int, result: Tensor, axis: int) -> None:
+    def _note(self, size: int, result: Tensor, axis: int, repeats: bool) -> None:
         if not isinstance(size, Noted):
             if size != -1 and not (self._flow.of(result).wild and called_by_torch()):
                 self._flow.note_size(size, result, axis)
         elif len(size.parts) > 1:
             self._flow.note_sum(size.parts, result, axis)
+        elif size.source is not None and repeats:
+            self._flow.note_constant(size.source, result, axis)
         elif size.source is not None:
             self._flow.note_size(size.source, result, axis)
         elif size.origins:
@@ -244,6 +251,14 @@ def _sizes(
     if name == "unflatten" and first < 0:
         first += dim - len(rest) + 1
     yield from enumerate(rest, start=first)
+
+
+def _repeats(name: str, args: Sequence[Any], result: Tensor, axis: int) -> bool:
+    """Say whether an axis of a result repeats what is there once, so that it is as long as was asked for."""
+    if name not in ("expand", "expand_as", "broadcast_to") or result.shape[axis] == 1:
+        return False
+    own = axis - result.dim() + args[0].dim()
+    return own < 0 or args[0].shape[own] == 1
 
 
 def _bounds(
@@ -301,7 +316,7 @@ def _slices(source: Tensor, key: Any) -> Iterator[tuple[int, Tensor, int, tuple[
         if each is Ellipsis:
             axis = source.dim() - sum(k is not None for k in keys[place + 1 :])
             continue
-        if isinstance(each, slice):
+        if isinstance(each, slice) and each.step in (None, 1):
             for bound in (each.start, each.stop):
                 value = int(bound) if isinstance(bound, int) else 0
                 if type(bound) is int and value < 0:  # so many at the end

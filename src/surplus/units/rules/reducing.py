@@ -80,7 +80,8 @@ def extreme(
     flow: Flow, operator: Any, args: Sequence[Any], kwargs: dict[str, Any], outputs: list[Tensor]
 ) -> list[Carried]:
     """Take a maximum, minimum, variance or the like over axes."""
-    given = args[1] if len(args) > 1 else kwargs.get("dim")
+    place = 2 if operator._schema.name == "aten::kthvalue" else 1
+    given = args[place] if len(args) > place else kwargs.get("dim", -1 if place > 1 else None)
     axes = _axes(given if isinstance(given, int | list | tuple) else None, args[0].dim())
     return [_reduced(flow, args[0], axes, each, "other") for each in outputs]
 
@@ -90,7 +91,8 @@ def along(
 ) -> list[Carried]:
     """Look along one axis and keep it: softmax, cumulative sums, sorting."""
     carried = flow.of(args[0])
-    given = args[1] if len(args) > 1 else kwargs.get("dim", -1)
+    place = 2 if operator._schema.name == "aten::topk" else 1
+    given = args[place] if len(args) > place else kwargs.get("dim", -1)
     axis = given % args[0].dim() if isinstance(given, int) and args[0].dim() else 0
     kept = (flow.freeze(label, [axis], "they compete or are counted") for label in carried.labels)
     labels = tuple(Label(label.ids, False) for label in kept if label is not None)
@@ -99,11 +101,12 @@ def along(
 
 EXTREME = (
     "amax", "amin", "max", "min", "argmax", "argmin", "var", "std", "var_mean", "std_mean", "logsumexp", "prod", "all",
-    "any", "aminmax", "median", "mode", "count_nonzero", "nansum", "nanmean",
+    "any", "aminmax", "median", "mode", "count_nonzero", "nansum", "nanmean", "nanmedian",
+    "kthvalue",
 )  # fmt: skip
 ALONG = (
     "_softmax", "_log_softmax", "_safe_softmax", "softmax", "log_softmax", "cumsum", "cumprod", "sort", "argsort",
-    "logcumsumexp", "cummax", "cummin",
+    "logcumsumexp", "cummax", "cummin", "topk",
 )  # fmt: skip
 RULES = (
     {"sum": total, "mean": mean, "linalg_vector_norm": norm, "norm": norm}
