@@ -1,5 +1,6 @@
 """`find_units`: run a model once, and return its units with everything that must go with each."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -8,13 +9,14 @@ from torch import nn
 from surplus.units.atoms import NONE
 from surplus.units.flow import Size, Statistic
 from surplus.units.grouping import groups_of
+from surplus.units.ignoring import protect_ignored
 from surplus.units.probing import protect_what_does_not_follow
 from surplus.units.resolving import resolve
 from surplus.units.tracing import trace
 from surplus.units.units import Units
 
 
-def find_units(model: nn.Module, example: Any) -> Units:
+def find_units(model: nn.Module, example: Any, ignore: str | Sequence[str] = ()) -> Units:
     """Find the units of a model, with everything that must go with each.
 
     The model is run once on the example, in evaluation mode, and every operator that really runs is followed; nothing
@@ -23,9 +25,12 @@ def find_units(model: nn.Module, example: Any) -> Units:
     Args:
         model: Any module.
         example: What it is called with: a tensor, a tuple of arguments, or a dictionary of keyword arguments.
+        ignore: Names of layers whose units stay, or patterns of such names: `"head"`, `"layers.0.*"`. What is tied to
+            their units stays with them, as a whole residual stream does that one of them adds to.
 
     Raises:
         InvalidArgument: the model does not run on the example.
+        UnknownName: a name to ignore matches no layer.
 
     Example:
         >>> net = nn.Sequential(nn.Linear(4, 3), nn.ReLU(), nn.Linear(3, 2))
@@ -47,4 +52,5 @@ def find_units(model: nn.Module, example: Any) -> Units:
     groups = protect_what_does_not_follow(
         groups_of(flow, resolved), flow.lengths, sizes, resolved.roots
     )
+    groups = protect_ignored(groups, flow.names, (ignore,) if isinstance(ignore, str) else ignore)
     return Units(model, example, groups, statistics, sizes)

@@ -119,6 +119,38 @@ class Units:
             ]
         )
 
+    def tied(self, name: str) -> Table:
+        """Return what goes with each unit of a group: where it is computed, what belongs to it, and where it is read.
+
+        One row per tensor and axis, with how many positions along that axis a unit owns.
+
+        Raises:
+            UnknownName: there is no layer of that name.
+
+        Example:
+            >>> from surplus.units import find_units
+            >>> net = nn.Sequential(nn.Conv2d(1, 3, 3), nn.Flatten(), nn.Linear(12, 2))
+            >>> print(find_units(net, torch.zeros(1, 1, 4, 4)).tied("0"))
+            tensor    axis  role      positions of a unit
+            0.weight     0  computes                    1
+            0.bias       0  carries                     1
+            2.weight     1  reads                       4
+        """
+        group = self[name]
+        roles = {"computes": group.incoming, "carries": group.carried, "reads": group.outgoing}
+        return Table.from_rows(
+            [
+                {
+                    "tensor": slot.tensor,
+                    "axis": slot.axis,
+                    "role": role,
+                    "positions of a unit": slot.index.shape[1],
+                }
+                for role, slots in roles.items()
+                for slot in slots
+            ]
+        )
+
     def __str__(self) -> str:
         return str(self.table())
 
