@@ -57,6 +57,10 @@ def parameter(*shape):
     return lambda: nn.Parameter(torch.randn(*shape))
 
 
+def buffer(*values):
+    return lambda: nn.Buffer(torch.tensor(values))
+
+
 def again(size=4, out=6):
     return lambda: nn.Linear(size, out)
 
@@ -211,7 +215,7 @@ CASES = {
     "a mask token": Case(tokens_put, STEPS, linear(t=parameter(6)), {"a": None}),
     "a number at a mask": Case(number_put, STEPS, linear(), {"a": None}),
     "a number in columns": Case(
-        columns_put, STEPS, linear(), {"a": "the data choose among them (`aten.index_put_`"}
+        columns_put, STEPS, linear(), {"a": "which would not follow (`aten.index_put_`"}
     ),
     "rows of a mask": Case(lambda net, x: net.a(x)[x[:, :, 0] > 0], STEPS, linear(), {"a": None}),
     "rows filled": Case(rows_filled, STEPS, linear(b=again()), {"a": None}),
@@ -264,6 +268,45 @@ CASES = {
     ),
     "the last of three": Case(
         lambda net, x: net.a(x)[..., 2::3], STEPS, linear(a=12, d=4), {"a": None}
+    ),
+    "a permutation": Case(
+        lambda net, x: torch.relu(net.a(x))[:, net.p] * net.b(x),
+        ROWS,
+        linear(b=again(), p=buffer(3, 2, 0, 1, 5, 4)),
+        {"a": None},
+    ),
+    "a permutation and back": Case(
+        lambda net, x: torch.tanh(net.b(net.a(x).index_select(1, net.p)))[:, net.q],
+        ROWS,
+        linear(b=again(6), p=buffer(3, 2, 0, 1, 5, 4), q=buffer(2, 3, 1, 0, 5, 4)),
+        {"a": None, "b": None},
+    ),
+    "a permutation of maps": Case(
+        lambda net, x: net.a(x)[:, net.p], MAPS, maps(p=buffer(3, 2, 0, 1, 5, 4)), {"a": None}
+    ),
+    "a selection": Case(
+        lambda net, x: torch.cat([net.a(x)[:, net.p], net.a(x)], 1),
+        ROWS,
+        linear(d=9, p=buffer(5, 2, 3)),
+        {"a[0:5]": None, "a[2:6]": None},
+    ),
+    "a permutation that is computed": Case(
+        lambda net, x: net.a(x)[:, net.p.argsort()],
+        ROWS,
+        linear(p=buffer(3, 2, 0, 1, 5, 4)),
+        {"a": "they are picked by numbers, which would not follow (`aten.index`"},
+    ),
+    "another than the one kept": Case(
+        lambda net, x: net.a(x)[:, (net.p + 1) % 6],
+        ROWS,
+        linear(p=buffer(3, 2, 0, 1, 5, 4)),
+        {"a": "they are picked by numbers, which would not follow (`aten.index`"},
+    ),
+    "a permutation in the code": Case(
+        lambda net, x: net.a(x)[:, [3, 2, 0, 1, 5, 4]],
+        ROWS,
+        linear(),
+        {"a": "they are picked by numbers, which would not follow (`aten.index`"},
     ),
     "packed sequences": Case(
         packed,

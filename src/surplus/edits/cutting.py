@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from surplus.base import InvalidArgument
 from surplus.edits.edits import Cut, Edits, Kept, Slice
-from surplus.edits.integers import counts
+from surplus.edits.integers import counts, numbered
 from surplus.edits.intervals import pack
 from surplus.edits.resize import check, smaller_copy
 from surplus.edits.verifying import difference
@@ -27,7 +27,8 @@ def cut(model: nn.Module, mask: Mask, verify: bool = True) -> tuple[nn.Module, E
         verify: Compare the outputs with those of the masked model on the example of the mask's units.
 
     Raises:
-        InvalidArgument: the mask is over weights, is not bound to units, belongs to another model, or empties a layer.
+        InvalidArgument: the mask is over weights, is not bound to units, belongs to another model, or empties a layer;
+            or an integer or a permutation of the model's would have to follow two removals that differ.
         NotEqual: the outputs differ by more than rounding, which is a defect of this library.
 
     Example:
@@ -48,7 +49,9 @@ def cut(model: nn.Module, mask: Mask, verify: bool = True) -> tuple[nn.Module, E
         Kept(layer=name, size=units[name].size, kept=pack(mask.kept_index(name).tolist()))
         for name in mask.kept
     )
-    step = Cut(units=kept, slices=slices, integers=counts(mask, units))
+    step = Cut(
+        units=kept, slices=slices, integers=counts(mask, units), numbers=numbered(mask, units)
+    )
     smaller = smaller_copy(model, step)
     if verify:
         step = replace(step, difference=difference(model, smaller, mask, units))

@@ -51,14 +51,32 @@ class Count:
 
 @final
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Renumbered:
+    """A tensor whose values are positions of an axis, of which some were kept."""
+
+    tensor: str
+    size: int
+    """The length of the axis before."""
+    kept: Intervals
+
+
+@final
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Cut:
     """One removal of units: the units, and every slice of every tensor that went with them."""
 
     units: tuple[Kept, ...]
     slices: tuple[Slice, ...]
     integers: tuple[Count, ...] = ()
+    numbers: tuple[Renumbered, ...] = ()
     difference: float | None = None
     """The largest absolute difference between the outputs of the cut and the masked model on the example."""
+
+    @property
+    def tensors(self) -> list[str]:
+        """The names of the tensors that change."""
+        names = [each.tensor for each in self.slices] + [each.tensor for each in self.numbers]
+        return list(dict.fromkeys(names))
 
 
 @final
@@ -93,6 +111,14 @@ class Edits:
                     for each in step.slices
                 ],
                 "integers": [dataclasses.asdict(each) for each in step.integers],
+                "numbers": [
+                    {
+                        "tensor": each.tensor,
+                        "size": each.size,
+                        "kept": [list(i) for i in each.kept],
+                    }
+                    for each in step.numbers
+                ],
                 "difference": step.difference,
             }
             for step in self.steps
@@ -139,11 +165,18 @@ def _cut(data: Any) -> Cut:
         )
         for each in data.get("integers", [])
     )
+    numbers = tuple(
+        Renumbered(
+            tensor=str(each["tensor"]), size=int(each["size"]), kept=_intervals(each["kept"])
+        )
+        for each in data.get("numbers", [])
+    )
     difference = data["difference"]
     return Cut(
         units=units,
         slices=slices,
         integers=integers,
+        numbers=numbers,
         difference=None if difference is None else float(difference),
     )
 

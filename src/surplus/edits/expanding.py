@@ -33,11 +33,14 @@ def expand(model: nn.Module, edits: Edits) -> nn.Module:
 def _expanded(model: nn.Module, step: Cut) -> nn.Module:
     tensors = tensors_of(model)
     replaced: dict[int, Tensor] = {}
-    for name in dict.fromkeys(each.tensor for each in step.slices):
+    for name in step.tensors:
         if name not in tensors:
             raise InvalidArgument(f"The edits speak of `{name}`, which this model does not have.")
         old = tensors[name]
         new = old.detach()
+        for number in step.numbers:
+            if number.tensor == name:
+                new = torch.tensor(unpack(number.kept), device=new.device)[new].to(new.dtype)
         for each in reversed(step.slices):
             if each.tensor == name:
                 new = _spread(new, each)

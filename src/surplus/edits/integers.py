@@ -1,11 +1,14 @@
-"""The integers of the user's modules that count units, after a cut."""
+"""The integers of the user's modules that count units, and the tensors that number them, after a cut."""
 
 import torch
+from jaxtyping import Int
+from torch import Tensor
 
 from surplus.base import InvalidArgument
-from surplus.edits.edits import Count
+from surplus.edits.edits import Count, Renumbered
+from surplus.edits.intervals import pack
 from surplus.masks import Mask
-from surplus.units import Integer, Units, kept_along
+from surplus.units import Integer, Numbers, Units, kept_along
 
 
 def counts(mask: Mask, units: Units) -> tuple[Count, ...]:
@@ -14,8 +17,7 @@ def counts(mask: Mask, units: Units) -> tuple[Count, ...]:
     Raises:
         InvalidArgument: one integer counts two things that would no longer be equally many.
     """
-    removed = [units[name].roots[mask.removed_index(name)] for name in mask.kept]
-    gone = torch.cat(removed) if removed else torch.empty(0, dtype=torch.int64)
+    gone = _gone(mask, units)
     found: dict[Integer, tuple[int, int]] = {}
     for size in units.sizes:
         before = size.ids.shape[size.axis]
@@ -37,3 +39,31 @@ def counts(mask: Mask, units: Units) -> tuple[Count, ...]:
         for each, (before, after) in found.items()
         if before != after
     )
+
+
+def numbered(mask: Mask, units: Units) -> tuple[Renumbered, ...]:
+    """Return the tensors whose numbers change with a cut.
+
+    Raises:
+        InvalidArgument: one tensor numbers two axes of which not the same positions would be left.
+    """
+    gone = _gone(mask, units)
+    found: dict[str, Numbers] = {}
+    for each in units.numbers:
+        known = found.setdefault(each.tensor, each)
+        if not torch.equal(known.after(gone), each.after(gone)):
+            raise InvalidArgument(
+                f"`{each.tensor}` picks positions of two axes, of which other ones would be left: use a tensor for each"
+                " in your code, or remove the same positions of both."
+            )
+    return tuple(
+        Renumbered(tensor=name, size=len(each.ids), kept=pack(each.kept(gone).tolist()))
+        for name, each in found.items()
+        if not torch.equal(each.after(gone), each.values)
+    )
+
+
+def _gone(mask: Mask, units: Units) -> Int[Tensor, " removed"]:
+    """Return the numbers in the trace of all units that go."""
+    removed = [units[name].roots[mask.removed_index(name)] for name in mask.kept]
+    return torch.cat(removed) if removed else torch.empty(0, dtype=torch.int64)

@@ -10,7 +10,7 @@ from surplus.edits.edits import Cut, Edits, Slice
 from surplus.edits.intervals import unpack
 from surplus.edits.sizes import correct_sizes
 from surplus.masks import Mask
-from surplus.units import copied, tensors_of
+from surplus.units import copied, renumbered, tensors_of
 
 
 def replay_(model: nn.Module, edits: Edits) -> None:
@@ -65,9 +65,18 @@ def check(model: nn.Module, slices: tuple[Slice, ...]) -> None:
 def apply_(model: nn.Module, step: Cut) -> None:
     """In place: make one cut on a model that it fits; every parameter stays the object that it was."""
     tensors = tensors_of(model)
-    for name in dict.fromkeys(each.tensor for each in step.slices):
-        swap_(tensors[name], narrowed(tensors[name].data, name, step.slices))
+    for name in step.tensors:
+        swap_(tensors[name], _after(tensors[name].data, name, step))
     resize_(model, {id(tensors[each.tensor]) for each in step.slices}, step)
+
+
+def _after(tensor: Tensor, name: str, step: Cut) -> Tensor:
+    """Return what a cut leaves of a tensor of that name."""
+    left = narrowed(tensor, name, step.slices)
+    for each in step.numbers:
+        if each.tensor == name:
+            left = renumbered(left, torch.tensor(unpack(each.kept), dtype=torch.int64))
+    return left
 
 
 def resize_(model: nn.Module, changed: set[int], step: Cut) -> None:
@@ -96,9 +105,9 @@ def smaller_copy(model: nn.Module, step: Cut) -> nn.Module:
     """Return a copy of a model with one cut made; what goes is not even copied."""
     tensors = tensors_of(model)
     replaced: dict[int, Tensor] = {}
-    for name in dict.fromkeys(each.tensor for each in step.slices):
+    for name in step.tensors:
         old = tensors[name]
-        new = narrowed(old.detach(), name, step.slices)
+        new = _after(old.detach(), name, step)
         if isinstance(old, nn.Parameter):
             new = nn.Parameter(new, requires_grad=old.requires_grad)
         new.__dict__.update(old.__dict__)

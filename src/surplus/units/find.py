@@ -53,4 +53,8 @@ def find_units(model: nn.Module, example: Any, ignore: str | Sequence[str] = ())
         groups_of(flow, resolved), flow.lengths, sizes, resolved.roots
     )
     groups = protect_ignored(groups, flow.names, (ignore,) if isinstance(ignore, str) else ignore)
-    return Units(model, example, groups, statistics, sizes)
+    numbers = tuple(
+        each._replace(ids=torch.where(each.ids == NONE, NONE, resolved.roots[each.ids]))
+        for each in flow.numbers
+    )
+    return Units(model, example, groups, statistics, sizes, numbers)

@@ -17,6 +17,7 @@ from torch.utils.weak import WeakTensorKeyDictionary
 
 from surplus.units.atoms import NONE, Atoms
 from surplus.units.labels import NOTHING, Carried, Label, frozen
+from surplus.units.numbers import Numbers
 from surplus.units.places import Place
 
 STRICT = False
@@ -106,6 +107,7 @@ class Flow:
         self.atoms = Atoms()
         self.names: dict[str, tuple[str, ...]] = {}
         """All names of each tensor of the model, by the first."""
+        self.tensors: dict[str, Tensor] = {}
         self.num_axes: dict[str, int] = {}
         """How many axes each tensor of the model has."""
         self.parameters: set[str] = set()
@@ -119,6 +121,7 @@ class Flow:
         self.views: list[View] = []
         """Outputs of operators in which units lie along one axis."""
         self.statistics: list[Statistic] = []
+        self.numbers: list[Numbers] = []
         self.sizes: list[Size] = []
         self.lengths: list[Length] = []
         self.failed = False
@@ -149,6 +152,7 @@ class Flow:
                 continue
             first[id(tensor)] = name
             self.names[name] = (name,)
+            self.tensors[name] = tensor
             self.num_axes[name] = tensor.dim()
             if isinstance(tensor, nn.Parameter):
                 self.parameters.add(name)

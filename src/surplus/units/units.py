@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from surplus.base import InvalidArgument, Table, unknown_name
 from surplus.units.flow import Size, Statistic
 from surplus.units.group import Group, Slot
+from surplus.units.numbers import Numbers
 
 Weights = nn.Module | Mapping[str, Tensor]
 
@@ -29,6 +30,8 @@ class Units:
     """The operators of that run that compute statistics over units, as normalisations do."""
     sizes: tuple[Size, ...] = ()
     """The integers of the user's modules that count units."""
+    numbers: tuple[Numbers, ...] = ()
+    """The tensors of the model that number units, as permutations do."""
     shapes: dict[str, torch.Size] = field(init=False)
     """The shapes of the model's tensors when the units were found; cutting in place changes them."""
 

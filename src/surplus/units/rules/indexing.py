@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import torch
@@ -9,9 +10,11 @@ from torch import Tensor
 
 from surplus.units.flow import Flow
 from surplus.units.labels import Carried, Label, viewed
+from surplus.units.numbers import Numbers
 from surplus.units.rules.elementwise import combined
 
 CHOSEN = "the data choose among them"
+NUMBERED = "they are picked by numbers, which would not follow"
 
 
 def embedding(
@@ -35,7 +38,9 @@ def index(
 ) -> list[Carried]:
     """Pick elements with tensors of numbers: run on the labels, and freeze the axes that are indexed."""
     source, numbers = args[0], args[1]
-    return [_picked(flow, source, indexed_axes(numbers), lambda ids: operator(ids, numbers))]
+    given = [each for each in numbers if each is not None]
+    own = _own(flow, given[0]) if len(given) == 1 else None
+    return [_picked(flow, source, indexed_axes(numbers), lambda ids: operator(ids, numbers), own)]
 
 
 def index_select(
@@ -43,13 +48,35 @@ def index_select(
 ) -> list[Carried]:
     """Pick positions along one axis."""
     source, axis, numbers = args
-    return [_picked(flow, source, [axis % source.dim()], lambda ids: operator(ids, axis, numbers))]
+    axes = [axis % max(source.dim(), 1)]
+    pick = partial(operator, dim=axis, index=numbers)
+    return [_picked(flow, source, axes, pick, _own(flow, numbers))]
 
 
-def _picked(flow: Flow, source: Tensor, axes: list[int], pick: Any) -> Carried:
-    carried = flow.of(source)
-    kept = [flow.freeze(label, axes, CHOSEN) for label in carried.labels]
-    moved = [viewed(label, source.shape, pick)[0] for label in kept if label is not None]
+def _own(flow: Flow, numbers: Tensor) -> str | None:
+    """Return the name of numbers that are a vector of the model's own as it is, such as a permutation, or None."""
+    ids = flow.along(numbers, 0) if numbers.dim() == 1 else None
+    if ids is None or numbers.dtype not in (torch.int64, torch.int32) or bool((numbers < 0).any()):
+        return None
+    name = flow.atoms.owner(int(ids[0])).tensor
+    return name if torch.equal(flow.tensors[name], numbers) else None
+
+
+def _picked(flow: Flow, source: Tensor, axes: list[int], pick: Any, own: str | None) -> Carried:
+    carried, moved = flow.of(source), []
+    for label in carried.labels:
+        if own is not None and label.axes == tuple(axes):
+            # The place of a unit among the numbers goes with it, and those that are left are numbered anew.
+            ids, values = label.ids.reshape(-1), flow.tensors[own].detach().cpu().long()
+            flow.numbers.append(Numbers(own, values, ids))
+            places = flow.along(flow.tensors[own], 0)
+            assert places is not None
+            flow.atoms.unite(ids[values], places, flow.because(NUMBERED))
+            kept: Label | None = label
+        else:
+            kept = flow.freeze(label, axes, NUMBERED)
+        if kept is not None:
+            moved.append(viewed(kept, source.shape, pick)[0])
     return Carried(tuple(label for label in moved if label is not None), carried.weight)
 
 

@@ -10,7 +10,7 @@ from torch import Tensor
 from surplus.units.flow import Flow
 from surplus.units.labels import Carried
 from surplus.units.rules.elementwise import combined
-from surplus.units.rules.indexing import CHOSEN, beside, held, indexed_axes
+from surplus.units.rules.indexing import CHOSEN, NUMBERED, beside, held, indexed_axes
 
 SUM = torch.ops.aten.add.Tensor
 
@@ -22,7 +22,7 @@ def slices(
     target = args[0]
     axis = args[1] % max(target.dim(), 1)
     given = [target, *(each for each in args[3:4] if isinstance(each, Tensor) and each.dim())]
-    carried = _put(flow, given, [axis], target)
+    carried = _put(flow, given, [axis], target, NUMBERED)
     return [carried if len(given) > 1 else _filled(carried)]
 
 
@@ -35,7 +35,9 @@ def elements(
     axes = {args[1] % max(target.dim(), 1)}
     for each in (*given, numbers):
         axes |= {axis for axis, size in enumerate(each.shape) if size != target.shape[axis]}
-    carried = beside(flow, _put(flow, given, sorted(axes), target), target, numbers, sorted(axes))
+    carried = beside(
+        flow, _put(flow, given, sorted(axes), target, CHOSEN), target, numbers, sorted(axes)
+    )
     return [carried if len(given) > 1 else _filled(carried)]
 
 
@@ -48,13 +50,13 @@ def values(
     if axes != list(range(len(axes))):  # axes that are not indexed stand in between
         axes = list(range(target.dim()))
     before = max(0, source.dim() - target.dim() + len(axes))
-    carried = held(flow, source, range(before), CHOSEN)
+    carried = held(flow, source, range(before), NUMBERED)
     rows = source.new_empty(source.shape[before:])
     labels = (
         replace(each, ids=each.ids.reshape(each.ids.shape[before:])) for each in carried.labels
     )
     flow.set(rows, replace(carried, labels=tuple(labels)))
-    held(flow, target, axes, CHOSEN)
+    held(flow, target, axes, NUMBERED)
     return [combined(flow, SUM, (), [target, rows], target.shape)]
 
 
@@ -77,10 +79,12 @@ def masked(
     return [beside(flow, both, target, mask, range(mask.dim() - 1))]
 
 
-def _put(flow: Flow, given: Sequence[Tensor], axes: Sequence[int], target: Tensor) -> Carried:
+def _put(
+    flow: Flow, given: Sequence[Tensor], axes: Sequence[int], target: Tensor, why: str
+) -> Carried:
     """Unite what tensors carry, after freezing axes of each."""
     for each in given:
-        held(flow, each, axes, CHOSEN)
+        held(flow, each, axes, why)
     return combined(flow, SUM, (), given, target.shape)
 
 
