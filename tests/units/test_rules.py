@@ -308,6 +308,30 @@ CASES = {
         linear(),
         {"a": "they are picked by numbers, which would not follow (`aten.index`"},
     ),
+    "one integer of two layers": Case(
+        lambda net, x: torch.cat([e(x).view(-1, net.wide) for e in (net.a, net.b)], 1),
+        ROWS,
+        linear(d=12, b=again(), wide=lambda: 6),
+        {"a": None},  # those of b go along
+    ),
+    "one integer of a layer and the input": Case(
+        lambda net, x: net.a(x).view(-1, net.wide) + x.view(-1, net.wide).sum(),
+        ROWS,
+        linear(a=4, d=4, wide=lambda: 4),
+        {"a": "`wide` of `the model` counts them and others, of which there would be more"},
+    ),
+    "one integer of all pieces": Case(
+        lambda net, x: torch.cat([torch.relu(e) for e in net.a(x).split(net.wide, 1)], 1),
+        ROWS,
+        linear(wide=lambda: 3),
+        {"a": None},
+    ),
+    "one integer of pieces that differ": Case(
+        lambda net, x: torch.cat([torch.relu(e) for e in net.a(x).split(net.wide, 1)], 1),
+        ROWS,
+        linear(a=8, d=8, wide=lambda: 3),
+        {"a[0:6]": "`wide` of `the model` counts them", "a[6:8]": "`wide` of `the model` counts"},
+    ),
     "packed sequences": Case(
         packed,
         STEPS,

@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 from surplus.units.atoms import NONE
+from surplus.units.counting import tie_what_is_counted
 from surplus.units.flow import Size, Statistic
 from surplus.units.grouping import groups_of
 from surplus.units.ignoring import protect_ignored
@@ -41,6 +42,8 @@ def find_units(model: nn.Module, example: Any, ignore: str | Sequence[str] = ())
     """
     flow = trace(model, example)
     resolved = resolve(flow.atoms)
+    if tie_what_is_counted(flow.atoms, flow.sizes, resolved.roots):
+        resolved = resolve(flow.atoms)
     statistics = tuple(
         Statistic(each.place, torch.where(each.ids == NONE, NONE, resolved.roots[each.ids]))
         for each in flow.statistics

@@ -285,12 +285,17 @@ def _bounds(
             sizes: Sequence[int] = [length]
         else:
             given = args[1] if len(args) > 1 else kwargs.get("split_size_or_sections", ())
-            start, sizes = 0, [given] if isinstance(given, int) else given
+            start, sizes = 0, _pieces(source, axis, given) if isinstance(given, int) else given
         for size in sizes:
             end = min(int(start + size), source.shape[axis])
             if isinstance(size, Noted) or not by_torch:
                 yield size, source, axis % source.dim(), (int(start), end)
             start = end
+
+
+def _pieces(source: Tensor, axis: int, size: int) -> list[int]:
+    """Return the size that was asked for once for each piece, or once where nobody can change it."""
+    return [size] * (-(-source.shape[axis] // int(size)) if isinstance(size, Noted) else 1)
 
 
 def _is_free(name: str, args: Sequence[Any], kwargs: dict[str, Any]) -> bool:
