@@ -68,6 +68,16 @@ def test_criteria_that_look_at_data_get_them(by, folder, capsys):
     assert "test [%]" in capsys.readouterr().out
 
 
+def test_layers_are_ignored_by_name(folder, capsys):
+    assert prune(folder, "--ignore", "stem", "--out", "small.safetensors") == 0
+    assert "stays: ignored by name" in capsys.readouterr().out
+    again = sp.load("small.safetensors", into=__import__(folder).net())
+    assert again.stem.out_channels == again.conv2.out_channels == 16
+    assert again.conv1.out_channels == 12
+    assert prune(folder, "--ignore", "stme") == 2
+    assert "There is no layer called `stme`. Did you mean `stem`?" in capsys.readouterr().err
+
+
 def test_an_example_may_be_made(folder, capsys):
     words = [
         "prune",

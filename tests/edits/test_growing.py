@@ -150,7 +150,7 @@ def test_units_that_speak_without_being_spoken_to_are_refused():
 @pytest.mark.parametrize(
     ("new", "message"),
     [
-        (lambda: NewUnits(), "No new units of `0` are given: pass `incoming`, `outgoing`, or both"),
+        (NewUnits, "No new units of `0` are given: pass `incoming`, `outgoing`, or both"),
         (
             lambda: NewUnits(incoming=torch.ones(2, 5)),
             r"`incoming` of the new units of `0` has shape \(2, 5\); it needs \(2, 4\)",

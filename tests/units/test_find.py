@@ -248,6 +248,85 @@ def test_a_layer_that_does_not_exist_lists_the_layers(mlp, example):
         find_units(mlp, example)["fc1"]
 
 
+def residual():
+    class Block(nn.Sequential):
+        def forward(self, x):
+            return x + super().forward(x)
+
+    return nn.Sequential(
+        nn.Linear(4, 6),
+        *(Block(nn.Linear(6, 5), nn.ReLU(), nn.Linear(5, 6)) for _ in range(2)),
+        nn.LayerNorm(6),
+        nn.Linear(6, 2),
+    )
+
+
+@pytest.mark.parametrize(
+    ("ignore", "left"),
+    [
+        ((), {"0", "1.0", "2.0"}),
+        (("4",), {"0", "1.0", "2.0"}),  # it reads the residual stream, which is not its own
+        (("1.0",), {"0", "2.0"}),
+        ("1.0", {"0", "2.0"}),
+        (("1.0.bias",), {"0", "2.0"}),
+        (("1",), {"2.0"}),  # all of the block, and the residual stream that it adds to
+        (("1.*",), {"2.0"}),
+        (("*.0",), {"0"}),
+        (("3",), {"1.0", "2.0"}),  # the normalisation is a part of the residual stream
+        (("1.2", "2.0"), {"1.0"}),
+        (("*",), set()),
+    ],
+)
+def test_ignored_layers_stay_with_what_is_tied_to_them(ignore, left):
+    units = find_units(residual(), torch.zeros(2, 4), ignore=ignore)
+    assert {group.name for group in units.removable()} == left
+    assert units["4"].protected == "they are the outputs of the network"
+    for group in units:
+        assert group.name in left or group.name == "4" or group.protected == "ignored by name"
+
+
+def test_a_layer_is_ignored_by_any_of_its_names():
+    """Its weight has another name, under which it was found first, and units in pieces that have names of their own."""
+    model = nn.Sequential(nn.Linear(4, 4), nn.ReLU(), nn.Linear(4, 4), nn.Tanh(), nn.Linear(4, 2))
+    model[2].weight = model[0].weight
+    assert find_units(model, torch.zeros(2, 4), ignore=("2",)).removable() == []
+    embedding = nn.Embedding(5, 4)
+    pair = nn.Sequential(embedding, nn.Linear(4, 4), nn.Tanh(), nn.Linear(4, 5, bias=False))
+    pair[3].weight = embedding.weight
+    names = [group.name for group in find_units(pair, torch.tensor([[1, 2]])).removable()]
+    assert names == ["0[0:4]"]
+    assert not find_units(pair, torch.tensor([[1, 2]]), ignore=("0[0:4]",)).removable()
+
+
+@pytest.mark.message
+def test_a_name_to_ignore_that_matches_nothing_is_an_error(mlp, example):
+    message = r"There is no layer called `1.0.weigth`. Known: 0, 1.0, 1.2, 2.0"
+    with pytest.raises(UnknownName, match=message):
+        find_units(residual(), torch.zeros(2, 4), ignore=("0", "1.0.weigth"))
+    with pytest.raises(UnknownName, match=r"There is no layer called `head.\*`. Known: 0, 2, 4"):
+        find_units(mlp, example, ignore=("head.*",))
+
+
+def test_what_is_tied_to_a_unit_is_listed(mlp, example):
+    tied = find_units(residual(), torch.zeros(2, 4)).tied("0")
+    assert list(zip(tied["role"], tied["tensor"], tied["axis"], strict=True)) == [
+        ("computes", "0.weight", 0),
+        ("computes", "1.2.weight", 0),
+        ("computes", "2.2.weight", 0),
+        ("carries", "0.bias", 0),
+        ("carries", "1.2.bias", 0),
+        ("carries", "2.2.bias", 0),
+        ("carries", "3.weight", 0),
+        ("carries", "3.bias", 0),
+        ("reads", "1.0.weight", 1),
+        ("reads", "2.0.weight", 1),
+        ("reads", "4.weight", 1),
+    ]
+    assert set(tied["positions of a unit"]) == {1}
+    with pytest.raises(UnknownName, match="There is no layer called `fc1`"):
+        find_units(mlp, example).tied("fc1")
+
+
 def test_an_example_that_does_not_fit_is_refused(mlp):
     with pytest.raises(
         InvalidArgument,

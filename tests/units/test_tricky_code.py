@@ -7,8 +7,10 @@ from torch.nn import functional as F
 
 import surplus.units.flow
 from surplus.base import InvalidArgument
-from surplus.edits import NotEqual, cut
+from surplus.edits import NotEqual, cut, masked
+from surplus.edits.verifying import difference
 from surplus.masks import Mask, Scores, keep
+from surplus.passes import activations
 from surplus.units import find_units, tensors_of
 
 
@@ -93,7 +95,15 @@ PROTECTED = {
         lambda net, h: h * torch.meshgrid(h[0], h[1], indexing="ij")[0].sum(),
         "in a way that cannot be followed",
     ),
-    "fourier": (lambda net, h: torch.fft.fft(h).abs(), "has no rule for (`aten._fft_r2c`"),
+    "fourier": (lambda net, h: torch.fft.fft(h).abs(), "a Fourier transform mixes them"),
+    "a matrix function": (
+        lambda net, h: h @ torch.matrix_exp(h.mT @ h),
+        "has no rule for (`aten.linalg_matrix_exp`",
+    ),
+    "a step that leaves a rest": (
+        lambda net, h: F.pad(h, (0, 1))[:, ::2].repeat(1, 2)[:, 1:-1],
+        "they are taken apart at a fixed place (`aten.slice`",
+    ),
     "sparse": (lambda net, h: h.to_sparse().to_dense(), "has no rule for (`aten._to_sparse`"),
     "noise": (lambda net, h: F.dropout(h, 0.5, training=True), "they are combined with a tensor"),
     "single positions": (
@@ -132,6 +142,73 @@ def test_a_run_leaves_no_trace():
     assert not hasattr(model, "calls")
     assert not model.seen.any()
     assert torch.equal(state, torch.get_rng_state())
+
+
+def test_hooks_and_lists_are_as_before():
+    """Libraries put hooks on modules at the first run, and note in an attribute that they are there."""
+
+    def between(net, h):
+        if not hasattr(net, "hooked"):
+            net.hooked = True
+            net.b.register_forward_hook(lambda module, inputs, output: net.kept.append(output))
+        return torch.relu(h)
+
+    model = Net(between).double()
+    model.kept = []
+    cut_halves(model, example())
+    assert model.kept == [] and not model.b._forward_hooks
+    model(example())
+    assert len(model.kept) == 1
+
+
+class Routed(nn.Module):
+    """Experts of which the data choose, so that a masked model may take another path than the whole one."""
+
+    def __init__(self):
+        super().__init__()
+        self.first, self.router, self.last = nn.Linear(4, 8), nn.Linear(8, 3), nn.Linear(8, 2)
+        self.experts = nn.ModuleList(
+            nn.Sequential(nn.Linear(8, 5 + i), nn.ReLU(), nn.Linear(5 + i, 8)) for i in range(3)
+        )
+        self.norm = nn.LayerNorm(8)
+
+    def forward(self, x):
+        h = torch.tanh(self.first(x))
+        chosen = self.router(h).argmax(-1)
+        result = torch.zeros_like(h)
+        for expert in chosen.unique().tolist():
+            (rows,) = torch.where(chosen == expert)
+            result.index_add_(0, rows, self.experts[expert](h[rows]))
+        return self.last(F.gelu(self.norm(h + result)))
+
+
+def test_what_comes_behind_another_path_is_found():
+    torch.manual_seed(3)
+    model, paths = Routed().double(), set()
+    model.router.register_forward_hook(lambda m, i, output: paths.add(tuple(output.argmax(-1))))
+    units = find_units(model, example())
+    for group in units.removable():
+        for seed in range(4):
+            values = torch.rand(group.size, generator=torch.Generator().manual_seed(seed))
+            cut(model, keep(Scores({group.name: values}, "units", units), 0.5))
+    assert "first" in {group.name for group in units.removable()}
+    assert len(paths) > 1
+
+
+def test_units_are_seen_on_data_that_take_another_path():
+    torch.manual_seed(3)
+    model = Routed().double()
+    units = find_units(model, example())
+    inputs = torch.randn(40, 4, dtype=torch.float64)
+    by_path = torch.stack([model.router(torch.tanh(model.first(x))).argmax(-1) for x in inputs])
+    expected = torch.tanh(model.first(inputs))
+    (found,) = activations(model, units["first"].tap, [(inputs, torch.zeros(40))])
+    assert torch.equal(found[:, :, 0], expected)
+    unused = next(e for e in range(3) if bool((by_path == e).any()) and bool((by_path != e).any()))
+    tap = next(g.tap for g in find_units(model, inputs) if g.name == f"experts.{unused}.0")
+    without = inputs[by_path != unused]
+    with pytest.raises(InvalidArgument, match="the model takes another path than on the example"):
+        list(activations(model, tap, [(without, torch.zeros(len(without)))]))
 
 
 def heads(form):
@@ -337,11 +414,31 @@ def test_what_cannot_be_compared_says_why():
         cut_one(chain(), torch.zeros(0, 4).double())
     with pytest.raises(InvalidArgument, match="has no values, being on the meta device"):
         cut_one(chain().to("meta"), example().to("meta"))
+    logarithm = Net(lambda net, h: h + (net.c(h) - 9).log()).double()
+    mask = Mask.full(find_units(logarithm, example()))
+    mask.kept["a"][0] = False
+    with pytest.raises(InvalidArgument, match="those of the model itself are not on this example"):
+        cut(logarithm, mask)
     reciprocal = Net(lambda net, h: 1 / h).double()
     mask = Mask.full(find_units(reciprocal, example()))
     mask.kept["a"][0] = False
     with pytest.raises(InvalidArgument, match="an operator has no value at zero, as a division"):
         cut(reciprocal, mask)
+
+
+def test_a_model_that_rounds_is_compared_as_exactly_as_it_rounds():
+    """In double precision, but for a step in single: no rounding is taken for a defect, and no defect for rounding."""
+    model = Net(lambda net, h: torch.relu(h.float()).to(h.dtype).cumsum(0)).double()
+    model.b.weight.data.mul_(100)
+    units = find_units(model, example())
+    mask = Mask.full(units)
+    mask.kept["a"][1] = False
+    smaller, _ = cut(model, mask)
+    smaller.b.weight.data.mul_(1 + 1e-7)
+    difference(masked(model, mask), smaller, model, units.example)
+    smaller.b.weight.data.mul_(1.01)
+    with pytest.raises(NotEqual, match="differ from the masked model's by up to"):
+        difference(masked(model, mask), smaller, model, units.example)
 
 
 @pytest.mark.message

@@ -48,6 +48,8 @@ class Arguments:
     """The criterion, by name; settings follow a colon, as in magnitude:power=1."""
     layers: tuple[str, ...] = ()
     """The layers to take from; none takes all whose units can be removed."""
+    ignore: tuple[str, ...] = ()
+    """Layers whose units stay, with all that is tied to them: names, or patterns such as layers.0.*."""
     within: Literal["layer", "model"] = "model"
     """Whether each layer loses the same share, or scores are compared across layers."""
     floor: int = 1
@@ -82,7 +84,7 @@ def run(words: Sequence[str]) -> int:
     model.eval()
     example = _example(arguments.example)
     data = None if arguments.data is None else _called(arguments.data)
-    units = find_units(model, example)
+    units = find_units(model, example, arguments.ignore)
     scores = score(model, units, member(Score, arguments.by), data, arguments.layers or None)
     mask = _mask(model, scores, arguments)
     print(_short(plan(mask)))

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from surplus.base import InvalidArgument
 from surplus.edits.edits import Edits
-from surplus.edits.integers import counts
+from surplus.edits.integers import counts, numbered
 from surplus.edits.intervals import pack
 from surplus.edits.records import Kept, Resize, Slice
 from surplus.edits.resize import check, resized_copy
@@ -28,7 +28,8 @@ def cut(model: nn.Module, mask: Mask, verify: bool = True) -> tuple[nn.Module, E
         verify: Compare the outputs with those of the masked model on the example of the mask's units.
 
     Raises:
-        InvalidArgument: the mask is over weights, is not bound to units, belongs to another model, or empties a layer.
+        InvalidArgument: the mask is over weights, is not bound to units, belongs to another model, or empties a layer;
+            or an integer or a permutation of the model's would have to follow two removals that differ.
         NotEqual: the outputs differ by more than rounding, which is a defect of this library.
 
     Example:
@@ -58,7 +59,13 @@ def removal(mask: Mask, units: Units) -> Resize:
         Kept(layer=name, size=units[name].size, kept=pack(mask.kept_index(name).tolist()))
         for name in mask.kept
     )
-    return Resize(verb="cut", units=kept, slices=_slices(mask, units), integers=counts(mask, units))
+    return Resize(
+        verb="cut",
+        units=kept,
+        slices=_slices(mask, units),
+        integers=counts(mask, units),
+        numbers=numbered(mask, units),
+    )
 
 
 def _check_blocks(group: Group, kept: Bool[Tensor, " units"]) -> None:

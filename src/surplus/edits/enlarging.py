@@ -1,6 +1,6 @@
 """Enlarging: which shapes a model has with more units, and where in them the old ones are."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import final
 
@@ -40,6 +40,7 @@ def enlarged(model: nn.Module, units: Units, like: Like, verb: Verb) -> Enlarged
         InvalidArgument: the larger model does not run or falls into other units, as where a literal holds a size.
     """
     counts = {name: len(each) for name, each in like.items()}
+    _check_unnumbered(units, counts)
     step = _at_the_end(units, like)
     rough = resized_copy(model, step)
     try:
@@ -91,6 +92,16 @@ def behind(group: Group, count: int) -> Int[Tensor, " new"]:
                 f" {len(last)}."
             )
     return last.repeat(count // len(last))
+
+
+def _check_unnumbered(units: Units, names: Iterable[str]) -> None:
+    for name in names:
+        for each in units.numbers:
+            if bool(torch.isin(units[name].roots, each.ids).any()):
+                raise InvalidArgument(
+                    f"`{each.tensor}` picks units of `{name}` by their positions, and would not say which new ones."
+                    " They cannot be added one by one."
+                )
 
 
 def _at_the_end(units: Units, like: Like) -> Resize:

@@ -1,9 +1,12 @@
-"""The integers of the user's modules that count units, after a cut."""
+"""The integers of the user's modules that count units, and the tensors that number them, after a cut."""
+
+import torch
 
 from surplus.base import InvalidArgument
-from surplus.edits.records import Count
+from surplus.edits.intervals import pack
+from surplus.edits.records import Count, Renumbered
 from surplus.masks import Mask
-from surplus.units import Integer, Units, kept_along
+from surplus.units import Integer, Numbers, Units, kept_along
 
 
 def counts(mask: Mask, units: Units) -> tuple[Count, ...]:
@@ -33,4 +36,26 @@ def counts(mask: Mask, units: Units) -> tuple[Count, ...]:
         Count(module=each.module, name=each.name, place=each.place, before=before, after=after)
         for each, (before, after) in found.items()
         if before != after
+    )
+
+
+def numbered(mask: Mask, units: Units) -> tuple[Renumbered, ...]:
+    """Return the tensors whose numbers change with a cut.
+
+    Raises:
+        InvalidArgument: one tensor numbers two axes of which not the same positions would be left.
+    """
+    gone = mask.removed_roots()
+    found: dict[str, Numbers] = {}
+    for each in units.numbers:
+        known = found.setdefault(each.tensor, each)
+        if not torch.equal(known.after(gone), each.after(gone)):
+            raise InvalidArgument(
+                f"`{each.tensor}` picks positions of two axes, of which other ones would be left: use a tensor for each"
+                " in your code, or remove the same positions of both."
+            )
+    return tuple(
+        Renumbered(tensor=name, size=len(each.ids), kept=pack(each.kept(gone).tolist()))
+        for name, each in found.items()
+        if not torch.equal(each.after(gone), each.values)
     )

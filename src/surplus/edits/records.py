@@ -54,6 +54,17 @@ class Count:
 
 @final
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Renumbered:
+    """A tensor whose values are positions of an axis, with the positions in the larger that the smaller has."""
+
+    tensor: str
+    size: int
+    """The length of the axis of the larger."""
+    kept: Intervals
+
+
+@final
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Resize:
     """Units removed or added: the units, and every slice of every tensor that goes with them."""
 
@@ -61,6 +72,7 @@ class Resize:
     units: tuple[Kept, ...]
     slices: tuple[Slice, ...]
     integers: tuple[Count, ...] = ()
+    numbers: tuple[Renumbered, ...] = ()
     difference: float | None = None
     """The largest absolute difference between the outputs and those expected, on the example."""
 
@@ -71,8 +83,9 @@ class Resize:
 
     @property
     def tensors(self) -> tuple[str, ...]:
-        """The names of the tensors that change their shape."""
-        return tuple(dict.fromkeys(each.tensor for each in self.slices))
+        """The names of the tensors that change."""
+        names = [each.tensor for each in self.slices] + [each.tensor for each in self.numbers]
+        return tuple(dict.fromkeys(names))
 
     def of(self, tensor: str) -> Iterator[Slice]:
         """Yield the slices of one tensor."""
@@ -82,7 +95,7 @@ class Resize:
         """Return the step that leads back."""
         integers = tuple(replace(c, before=c.after, after=c.before) for c in self.integers)
         verb: Verb = "cut" if self.grows else "grow"
-        return Resize(verb=verb, units=self.units, slices=self.slices, integers=integers)
+        return replace(self, verb=verb, integers=integers, difference=None)
 
     def to_json(self) -> dict[str, Any]:
         """Return the step as JSON data."""
@@ -110,6 +123,10 @@ class Resize:
                     "after": each.after,
                 }
                 for each in self.integers
+            ],
+            "numbers": [
+                {"tensor": each.tensor, "size": each.size, "kept": [list(i) for i in each.kept]}
+                for each in self.numbers
             ],
             "difference": self.difference,
         }
@@ -140,11 +157,18 @@ class Resize:
             )
             for each in data.get("integers", [])
         )
+        numbers = tuple(
+            Renumbered(
+                tensor=str(each["tensor"]), size=int(each["size"]), kept=_intervals(each["kept"])
+            )
+            for each in data.get("numbers", [])
+        )
         return cls(
             verb=_one_of(Verb, data["kind"]),
             units=units,
             slices=slices,
             integers=integers,
+            numbers=numbers,
             difference=_number(data["difference"]),
         )
 

@@ -10,7 +10,7 @@ from surplus.base import InvalidArgument
 from surplus.edits.intervals import unpack
 from surplus.edits.records import Resize, Slice
 from surplus.edits.sizes import correct_sizes
-from surplus.units import copied, tensors_of
+from surplus.units import copied, renumbered, tensors_of
 
 
 def check(model: nn.Module, step: Resize) -> None:
@@ -38,7 +38,7 @@ def resize_(model: nn.Module, step: Resize, values: Mapping[str, Tensor] | None 
         values: What tensors hold afterwards; without it they keep what they held, and are zero where they are new.
     """
     tensors = tensors_of(model)
-    new = {name: resized(tensors[name].data, step.of(name), step.grows) for name in step.tensors}
+    new = {name: after(step, name, tensors[name].data) for name in step.tensors}
     new |= {name: each.detach() for name, each in (values or {}).items()}
     changed = {id(tensors[name]) for name in new}
     for name, each in new.items():
@@ -57,9 +57,7 @@ def resized_copy(
         if id(old) in replaced:
             continue
         new = (
-            values[name].detach()
-            if values and name in values
-            else resized(old.detach(), step.of(name), step.grows)
+            values[name].detach() if values and name in values else after(step, name, old.detach())
         )
         if isinstance(old, nn.Parameter):
             new = nn.Parameter(new, requires_grad=old.requires_grad)
@@ -68,6 +66,23 @@ def resized_copy(
     other = copied(model, replaced)
     correct_(other, {id(each) for each in replaced.values()}, step)
     return other
+
+
+def after(step: Resize, name: str, tensor: Tensor) -> Tensor:
+    """Return what a tensor of a name holds after a step, from what it held before."""
+    numbers = [
+        torch.tensor(unpack(each.kept), dtype=torch.int64, device=tensor.device)
+        for each in step.numbers
+        if each.tensor == name
+    ]
+    if step.grows:
+        for kept in numbers:
+            tensor = kept[tensor].to(tensor.dtype)
+        return resized(tensor, step.of(name), True)
+    tensor = resized(tensor, step.of(name), False)
+    for kept in numbers:
+        tensor = renumbered(tensor, kept)
+    return tensor
 
 
 def correct_(model: nn.Module, changed: set[int], step: Resize) -> None:

@@ -11,6 +11,8 @@ from torch.utils._pytree import tree_leaves, tree_map
 from surplus.base import InvalidArgument, SurplusError
 from surplus.masks import Mask, enforce
 from surplus.units import (
+    Place,
+    Places,
     Units,
     arguments,
     evaluating,
@@ -61,17 +63,17 @@ def difference(
         NotEqual: they differ by more than rounding.
     """
     outputs = []
+    rounding = _Rounding()
     for each, word in zip((reference, edited), words, strict=True):
-        positional, named = example_for(model, example)
-        with evaluating(each), left_as_found(each):
+        with rounding:
             try:
-                outputs.append(_tensors(each(*positional, **named)))
+                outputs.append(_run(each, model, example))
             except Exception as failed:
                 raise NotEqual(
                     f"The {word} model does not run on the example: {failed}."
                     " Please report this with the model; nothing was changed."
                 ) from failed
-    _check_comparable(model, outputs[0], words[0])
+    _check_comparable(model, outputs[0], example, words[0])
     worst = 0.0
     for one, other in zip(*outputs, strict=True):
         if one.shape != other.shape:
@@ -82,7 +84,8 @@ def difference(
         if not one.numel():
             continue
         apart = float((one - other).abs().max())
-        bound = TOLERANCE.get(one.dtype, 1e-2) * max(1.0, float(one.abs().max()))
+        types = (one.dtype, *rounding.types)
+        bound = max(TOLERANCE.get(each, 1e-2) for each in types) * max(1.0, float(one.abs().max()))
         if bounded and not apart <= bound:
             raise NotEqual(
                 f"The {words[1]} model's outputs differ from the {words[0]} model's by up to {apart:.3g}."
@@ -90,6 +93,13 @@ def difference(
             )
         worst = max(worst, apart)
     return worst
+
+
+def _run(runs: nn.Module, model: nn.Module, example: Any) -> list[Tensor]:
+    """Return the outputs that one model gives in evaluation mode on another one's example, and leave it as it was."""
+    positional, named = example_for(model, example)
+    with evaluating(runs), left_as_found(runs):
+        return _tensors(runs(*positional, **named))
 
 
 def example_for(model: nn.Module, example: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:
@@ -105,6 +115,30 @@ def example_for(model: nn.Module, example: Any) -> tuple[tuple[Any, ...], dict[s
     return tree_map(placed, positional), tree_map(placed, named)
 
 
+@final
+class _Rounding(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Notes to which types the model itself rounds longer numbers, as normalisations in float32 do."""
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.types: set[torch.dtype] = set()
+
+    def __torch_dispatch__(
+        self, operator: Any, types: Any, args: Any = (), kwargs: Any = None
+    ) -> Any:
+        outputs = operator(*args, **(kwargs or {}))
+        given = [each.element_size() for each in _floating((args, kwargs))]
+        self.types |= {
+            e.dtype for e in _floating(outputs) if e.element_size() < max(given, default=0)
+        }
+        return outputs
+
+
+def _floating(values: Any) -> list[Tensor]:
+    tensors = (each for each in tree_leaves(values) if isinstance(each, Tensor))
+    return [each for each in tensors if each.is_floating_point()]
+
+
 def _tensors(outputs: Any) -> list[Tensor]:
     found = [each for each in tree_leaves(outputs) if isinstance(each, Tensor)]
     found = [torch.view_as_real(each) if each.is_complex() else each for each in found]
@@ -112,7 +146,7 @@ def _tensors(outputs: Any) -> list[Tensor]:
     return [each.double() if not each.is_floating_point() else each for each in found]
 
 
-def _check_comparable(model: nn.Module, outputs: list[Tensor], word: str) -> None:
+def _check_comparable(model: nn.Module, outputs: list[Tensor], example: Any, word: str) -> None:
     """Refuse outputs that say nothing.
 
     Raises:
@@ -131,53 +165,59 @@ def _check_comparable(model: nn.Module, outputs: list[Tensor], word: str) -> Non
         for name, each in tensors_of(model).items()
         if each.is_floating_point() and not bool(each.isfinite().all())
     ]
-    because = (
-        f"`{broken[0]}` holds values that are not"
-        if broken
-        else "an operator has no value at zero, as a division by a unit or its logarithm"
-    )
+    if broken:
+        because = f"`{broken[0]}` holds values that are not"
+    elif not all(bool(each.isfinite().all()) for each in _run(model, model, example)):
+        because = "those of the model itself are not on this example"
+    else:
+        because = "an operator has no value at zero, as a division by a unit or its logarithm"
     raise InvalidArgument(
         f"The outputs of the {word} model are not finite, since {because}; the edit cannot be checked{without}."
     )
 
 
-def _kept_where_it_matters(units: Units, mask: Mask) -> dict[int, Tensor]:
+def _kept_where_it_matters(units: Units, mask: Mask) -> dict[Place, Tensor]:
     """Return, by operator, which elements are kept of what a statistic is computed over."""
     gone = mask.removed_roots()
-    touched: dict[int, Tensor] = {}
+    touched: dict[Place, Tensor] = {}
     for each in units.statistics:
         removed = torch.isin(each.ids, gone)
-        touched[each.order] = touched.get(each.order, torch.zeros((), dtype=torch.bool)) | removed
-    return {order: ~each for order, each in touched.items() if bool(each.any())}
+        touched[each.place] = touched.get(each.place, torch.zeros((), dtype=torch.bool)) | removed
+    return {place: ~each for place, each in touched.items() if bool(each.any())}
 
 
 @final
 class _WithKeptStatistics(nn.Module):
     """A masked model whose normalisations take their statistics over the units that are kept."""
 
-    def __init__(self, model: nn.Module, kept: dict[int, Tensor]) -> None:
+    def __init__(self, model: nn.Module, kept: dict[Place, Tensor]) -> None:
         super().__init__()
         self.model = model
         self._kept = kept
 
     def forward(self, *inputs: Any, **named: Any) -> Any:
         """Run the model, operator by operator as it was traced."""
-        with torch.no_grad(), plain_kernels(self.model), _KeptStatistics(self._kept):
+        places = Places()
+        with (
+            torch.no_grad(),
+            plain_kernels(self.model),
+            places.watching(self.model),
+            _KeptStatistics(self._kept, places),
+        ):
             return self.model(*inputs, **named)
 
 
 @final
 class _KeptStatistics(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    def __init__(self, kept: dict[int, Tensor]) -> None:
+    def __init__(self, kept: dict[Place, Tensor], places: Places) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self._kept = kept
-        self._order = 0
+        self._places = places
 
     def __torch_dispatch__(
         self, operator: Any, types: Any, args: Any = (), kwargs: Any = None
     ) -> Any:
-        self._order += 1
-        kept = self._kept.get(self._order)
+        kept = self._kept.get(self._places.next(operator))
         if kept is None:
             return operator(*args, **(kwargs or {}))
         name = operator._schema.name.removeprefix("aten::")

@@ -19,6 +19,9 @@ def activations(
         model: The model on which the units were found, or one of the same shape.
         tap: Where they are seen.
         data: The inputs.
+
+    Raises:
+        InvalidArgument: the model does not come by there on these data.
     """
     with torch.no_grad(), evaluating(model):
         for inputs, _ in batches(data, model):

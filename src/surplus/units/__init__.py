@@ -5,8 +5,9 @@ What lives here:
   (decisions/0009-tracing-by-dispatch.md);
 - what it returns: `Units`, made of one `Group` per layer; a group's units have a `Slot` in every tensor they sit in, a
   `Tap` where their activations can be seen (`tapped` returns these), and perhaps a `Constraint` on how many can go;
-  `Statistic`, `Size` and `Integer`, what else a removal changes;
+  `Statistic`, `Size`, `Integer` and `Numbers`, what else a removal changes, and `renumbered`, how it changes these;
 - what operators do to units, in the folder `rules`;
+- `Place` and `Places`: where in a run an operator is;
 - helpers to run and copy a model without changing it: `arguments`, `copied`, `evaluating`, `left_as_found`,
   `plain_kernels`, `tensors_of`; `every`, the index map of plain layers; `kept_along`, what a removal leaves of an axis;
 - chains, `chain_of` and `is_chain`: networks whose module list says how they run.
@@ -19,6 +20,8 @@ from surplus.units.chain import chain_of, copied, evaluating, is_chain, left_as_
 from surplus.units.find import find_units
 from surplus.units.flow import Integer, Size, Statistic
 from surplus.units.group import Constraint, Group, Slot, Tap, every
+from surplus.units.numbers import Numbers, renumbered
+from surplus.units.places import Place, Places
 from surplus.units.probing import kept_along
 from surplus.units.tapping import tapped
 from surplus.units.tracing import arguments, plain_kernels
@@ -28,6 +31,9 @@ __all__ = [
     "Constraint",
     "Group",
     "Integer",
+    "Numbers",
+    "Place",
+    "Places",
     "Size",
     "Slot",
     "Statistic",
@@ -43,6 +49,7 @@ __all__ = [
     "kept_along",
     "left_as_found",
     "plain_kernels",
+    "renumbered",
     "tapped",
     "tensors_of",
 ]

@@ -1,6 +1,7 @@
 """Chains: networks whose layers run one after the other."""
 
 import copy
+from collections import OrderedDict
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, cast
@@ -54,8 +55,9 @@ def evaluating(model: nn.Module) -> Iterator[None]:
 
 @contextmanager
 def left_as_found(model: nn.Module) -> Iterator[None]:
-    """Undo afterwards what a run does to a model: its buffers, attributes that code sets, and the random streams."""
+    """Undo afterwards what a run does to a model: its buffers, attributes, hooks and lists, and the random streams."""
     attributes = [(module, dict(vars(module)), dict(module._buffers)) for module in model.modules()]
+    holders = [(each, each.copy()) for module in model.modules() for each in _holders(module)]
     buffers = [(each, each._version, each.clone()) for each in model.buffers()]
     devices = {each.device for each in model.parameters() if each.device.type == "cuda"}
     with torch.random.fork_rng(devices=list(devices)):
@@ -67,10 +69,28 @@ def left_as_found(model: nn.Module) -> Iterator[None]:
                 vars(module).update(before)
                 module._buffers.clear()
                 module._buffers.update(held)
+            for holder, contents in holders:
+                _refill(holder, contents)
             with torch.no_grad():
                 for buffer, version, values in buffers:
                     if buffer._version != version:
                         buffer.copy_(values)
+
+
+def _holders(module: nn.Module) -> Iterator[dict[Any, Any] | list[Any] | set[Any]]:
+    """Yield what a module's code or its hooks can put something into."""
+    for value in vars(module).values():
+        if type(value) in (dict, OrderedDict, list, set):
+            yield value
+
+
+def _refill(holder: dict[Any, Any] | list[Any] | set[Any], contents: Any) -> None:
+    """In place: give a dictionary, list or set the contents that it had."""
+    holder.clear()
+    if isinstance(holder, list):
+        holder.extend(contents)
+    else:
+        holder.update(contents)
 
 
 def check_module(model: Any) -> None:

@@ -16,6 +16,8 @@ from torch.utils.weak import WeakTensorKeyDictionary
 from surplus.units.atoms import NONE, Atoms
 from surplus.units.calling import source_line
 from surplus.units.labels import NOTHING, Carried, Label, frozen, laid, merged
+from surplus.units.numbers import Numbers
+from surplus.units.places import Place
 
 STRICT = False
 """Whether an error inside a rule surfaces, as tests want it, instead of protecting what the rule was for."""
@@ -64,6 +66,7 @@ class View(NamedTuple):
     """The output of an operator, with units along one axis."""
 
     order: int
+    place: Place
     elementwise: bool
     axis: int
     ids: Int[Tensor, " positions"]
@@ -72,7 +75,7 @@ class View(NamedTuple):
 class Statistic(NamedTuple):
     """An operator that computes a statistic over units."""
 
-    order: int
+    place: Place
     ids: Int[Tensor, "..."]
     """Which atom each element of its first input carries; axes along which it does not vary have length 1."""
 
@@ -83,6 +86,7 @@ class Flow:
 
     def __init__(self, model: nn.Module) -> None:
         self.atoms = Atoms()
+        self.tensors: dict[str, Tensor] = {}
         self.num_axes: dict[str, int] = {}
         """How many axes each tensor of the model has."""
         self.parameters: set[str] = set()
@@ -98,6 +102,7 @@ class Flow:
         self.views: list[View] = []
         """Outputs of operators in which units lie along one axis."""
         self.statistics: list[Statistic] = []
+        self.numbers: list[Numbers] = []
         self.sizes: list[Size] = []
         self.lengths: list[Length] = []
         self.failed = False
@@ -112,6 +117,8 @@ class Flow:
         """The operator that runs now."""
         self.order = 0
         """How many operators have run."""
+        self.place = Place("", "", 0)
+        """Where the operator is that runs now."""
         self._carried = WeakTensorKeyDictionary()
         self._register(model)
 
@@ -120,6 +127,7 @@ class Flow:
             if tensor in self._carried:  # a buffer that is a parameter, too
                 continue
             self.unused[id(tensor)] = name
+            self.tensors[name] = tensor
             self.num_axes[name] = tensor.dim()
             if isinstance(tensor, nn.Parameter):
                 self.parameters.add(name)
@@ -188,7 +196,7 @@ class Flow:
         """Note where the length of a new tensor's axis comes from: the user's integer, another axis, or a literal."""
         carried = self.of(tensor)
         if carried.wild and tensor.shape[axis] > 1:
-            self._note_constant(source, tensor, axis)
+            self.note_constant(source, tensor, axis)
             return
         labels: list[Label | None] = []
         if isinstance(source, Integer) and not any(axis in each.axes for each in carried.labels):
@@ -230,10 +238,8 @@ class Flow:
             self.note_bound(integer, tensor, axis, (start, start + length))
             start += length
 
-    def _note_constant(
-        self, source: "Integer | Dimension | int", tensor: Tensor, axis: int
-    ) -> None:
-        """Let an axis of a constant carry what its length counts; what it meets is tied to that."""
+    def note_constant(self, source: "Integer | Dimension | int", tensor: Tensor, axis: int) -> None:
+        """Let an axis of a constant, or one that repeats, carry what its length counts, and tie what it meets to it."""
         if isinstance(source, Integer):
             ids = self.atoms.add("", axis, tensor.shape[axis])
             self.sizes.append(Size(source, ids, 0))
@@ -250,7 +256,7 @@ class Flow:
     def _lay(self, ids: Int[Tensor, " positions"], tensor: Tensor, axis: int) -> None:
         """Let a constant carry units along one axis."""
         carried = self.of(tensor)
-        label = laid(ids, axis, tensor.dim(), zero=True)
+        label = laid(ids, axis, tensor.dim(), zero=False)
         self.set(tensor, replace(carried, labels=(*carried.labels, label)))
 
     def note_bound(
@@ -317,7 +323,7 @@ class Flow:
     def couple(self, label: Label, kind: str) -> None:
         """Say that units share the statistics that this operator computes."""
         self.atoms.couple(label.ids, self.because(kind))
-        self.statistics.append(Statistic(self.order, label.ids))
+        self.statistics.append(Statistic(self.place, label.ids))
 
     def single(self, weight: Carried) -> None:
         """Note that a weight computes one unit alone, which has to stay."""

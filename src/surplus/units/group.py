@@ -7,6 +7,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from surplus.units.places import Place
+
 Kind = Literal["neuron", "filter", "head", "embedding feature"]
 
 
@@ -47,8 +49,8 @@ class Constraint:
 class Tap:
     """Where units can be seen: the output of one operator of a run, along one axis."""
 
-    operator: int
-    """Which operator, counted in the order in which they run."""
+    place: Place
+    """Which operator."""
     axis: int
     index: Int[Tensor, "units width"]
     """The positions of each unit along the axis."""

@@ -215,7 +215,7 @@ def _constraints(draft: _Draft, resolved: Resolved) -> tuple[Constraint, ...]:
 def _kind(flow: Flow, slot: Slot, units: Tensor, resolved: Resolved) -> Kind:
     if flow.num_axes[slot.tensor] > 2:
         return "filter"
-    if slot.tensor in flow.embeddings:
+    if slot.tensor in flow.embeddings and slot.axis > 0:
         return "embedding feature"
     heads = [resolved.roots[ids.reshape(-1)] for ids in flow.heads]
     if heads and bool(torch.isin(units[:1], torch.cat(heads)).any()):
@@ -256,7 +256,7 @@ def _taps(flow: Flow, resolved: Resolved, drafts: Sequence[_Draft]) -> list[Tap 
             continue
         index = _index(roots, drafts[place].roots)
         if index is not None:
-            best[place] = (*rank, Tap(view.order, view.axis, index))
+            best[place] = (*rank, Tap(view.place, view.axis, index))
     return [best[place][2] if place in best else None for place in range(len(drafts))]
 
 

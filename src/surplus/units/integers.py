@@ -15,8 +15,8 @@ from surplus.units.calling import called_by_torch
 from surplus.units.flow import Dimension, Flow, Integer, Lookup
 
 SIZED = {
-    "view", "reshape", "expand", "unflatten", "broadcast_to", "zeros", "ones", "empty", "full", "new_zeros", "new_ones",
-    "new_empty", "new_full", "rand", "randn",
+    "view", "reshape", "expand", "expand_as", "unflatten", "broadcast_to", "zeros", "ones", "empty", "full",
+    "new_zeros", "new_ones", "new_empty", "new_full", "rand", "randn",
 }  # fmt: skip
 """Functions that take the sizes of what they return."""
 OPAQUE = {
@@ -181,8 +181,13 @@ class _Watch(TorchFunctionMode):
             return self._lengths(args, result)
         if name in SIZED and isinstance(result, Tensor):
             with self._flow.guarded(result), _disable_current_modes():
+                bare = not self._flow.of(result).labels
+                if name == "expand_as":
+                    other = args[1] if len(args) > 1 else kwargs["other"]
+                    args = (args[0], self._lengths([other], tuple(other.shape)))
                 for axis, size in _sizes(name, args, kwargs, result.dim()):
-                    self._note(size, result, axis)
+                    repeats = bare and _repeats(name, args, result, axis)
+                    self._note(size, result, axis, repeats)
         return result
 
     def _before(self, name: str, args: Sequence[Any], kwargs: dict[str, Any]) -> None:
@@ -207,12 +212,14 @@ class _Watch(TorchFunctionMode):
             for each in tree_leaves((args, kwargs)):
                 flow.protect(flow.of(each), "they are used in a way that cannot be followed")
 
-    def _note(self, size: int, result: Tensor, axis: int) -> None:
+    def _note(self, size: int, result: Tensor, axis: int, repeats: bool) -> None:
         if not isinstance(size, Noted):
             if size != -1 and not (self._flow.of(result).wild and called_by_torch()):
                 self._flow.note_size(size, result, axis)
         elif len(size.parts) > 1:
             self._flow.note_sum(size.parts, result, axis)
+        elif size.source is not None and repeats:
+            self._flow.note_constant(size.source, result, axis)
         elif size.source is not None:
             self._flow.note_size(size.source, result, axis)
         elif size.origins:
@@ -247,6 +254,14 @@ def _sizes(
     yield from enumerate(rest, start=first)
 
 
+def _repeats(name: str, args: Sequence[Any], result: Tensor, axis: int) -> bool:
+    """Say whether an axis of a result repeats what is there once, so that it is as long as was asked for."""
+    if name not in ("expand", "expand_as", "broadcast_to") or result.shape[axis] == 1:
+        return False
+    own = axis - result.dim() + args[0].dim()
+    return own < 0 or args[0].shape[own] == 1
+
+
 def _bounds(
     name: str, args: Sequence[Any], kwargs: dict[str, Any]
 ) -> Iterator[tuple[int, Tensor, int, tuple[int, int]]]:
@@ -271,12 +286,17 @@ def _bounds(
             sizes: Sequence[int] = [length]
         else:
             given = args[1] if len(args) > 1 else kwargs.get("split_size_or_sections", ())
-            start, sizes = 0, [given] if isinstance(given, int) else given
+            start, sizes = 0, _pieces(source, axis, given) if isinstance(given, int) else given
         for size in sizes:
             end = min(int(start + size), source.shape[axis])
             if isinstance(size, Noted) or not by_torch:
                 yield size, source, axis % source.dim(), (int(start), end)
             start = end
+
+
+def _pieces(source: Tensor, axis: int, size: int) -> list[int]:
+    """Return the size that was asked for once for each piece, or once where nobody can change it."""
+    return [size] * (-(-source.shape[axis] // int(size)) if isinstance(size, Noted) else 1)
 
 
 def _is_free(name: str, args: Sequence[Any], kwargs: dict[str, Any]) -> bool:
@@ -302,7 +322,7 @@ def _slices(source: Tensor, key: Any) -> Iterator[tuple[int, Tensor, int, tuple[
         if each is Ellipsis:
             axis = source.dim() - sum(k is not None for k in keys[place + 1 :])
             continue
-        if isinstance(each, slice):
+        if isinstance(each, slice) and each.step in (None, 1):
             for bound in (each.start, each.stop):
                 value = int(bound) if isinstance(bound, int) else 0
                 if type(bound) is int and value < 0:  # so many at the end

@@ -17,6 +17,7 @@ from surplus.units.chain import check_module, evaluating, left_as_found
 from surplus.units.flow import Flow, Integer, View
 from surplus.units.integers import noted_integers
 from surplus.units.labels import NOTHING, Carried, Label, compressed
+from surplus.units.places import Places
 from surplus.units.rules import rule_for
 
 SCALED = "nn.MultiheadAttention with one head divides by the root of its width"
@@ -31,15 +32,17 @@ def trace(model: nn.Module, example: Any) -> Flow:
     check_module(model)
     flow = Flow(model)
     positional, named = arguments(example)
+    places = Places()
     with (
         torch.no_grad(),
         evaluating(model),
         left_as_found(model),
         plain_kernels(model),
-        _watched(model, flow),
+        places.watching(model),
+        _watched(model, flow, places),
     ):
         try:
-            with _Tracer(flow), noted_integers(model, flow):
+            with _Tracer(flow, places), noted_integers(model, flow):
                 outputs = model(*positional, **named)
         except Exception as failed:
             if flow.failed:
@@ -136,13 +139,11 @@ def plain_kernels(model: nn.Module) -> Iterator[None]:
 
 
 @contextmanager
-def _watched(model: nn.Module, flow: Flow) -> Iterator[None]:
+def _watched(model: nn.Module, flow: Flow, places: Places) -> Iterator[None]:
     """Keep `flow.module` at the module that runs."""
-    running: list[str] = []
 
     def enter(name: str) -> Any:
         def hook(module: nn.Module, inputs: Any) -> None:
-            running.append(name)
             flow.module = name
             if inputs and isinstance(inputs[0], Tensor):
                 # What the flow does with labels is no part of the run.
@@ -152,8 +153,7 @@ def _watched(model: nn.Module, flow: Flow) -> Iterator[None]:
         return hook
 
     def leave(module: nn.Module, inputs: Any, output: Any) -> None:
-        running.pop()
-        flow.module = running[-1] if running else ""
+        flow.module = places.running[-1]
 
     with ExitStack() as stack:
         for name, module in model.named_modules():
@@ -166,9 +166,10 @@ def _watched(model: nn.Module, flow: Flow) -> Iterator[None]:
 class _Tracer(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Runs each operator, then its rule on the labels."""
 
-    def __init__(self, flow: Flow) -> None:
+    def __init__(self, flow: Flow, places: Places) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self._flow = flow
+        self._places = places
         self._owners: dict[int, TensorWeakRef] = {}
 
     def __torch_dispatch__(
@@ -178,17 +179,19 @@ class _Tracer(TorchDispatchMode):  # type: ignore[no-untyped-call]
         outputs = operator(*args, **kwargs)
         flow = self._flow
         flow.order += 1
+        flow.place = self._places.next(operator)
         flow.operator = str(operator.overloadpacket)
         flow.note_use(args)
         tensors = [each for each in tree_leaves(outputs) if isinstance(each, Tensor)]
         results = [NOTHING for _ in tensors]
         with flow.guarded((args, kwargs)):
             results = rule_for(operator)(flow, operator, args, kwargs, tensors)
+        pointwise = torch.Tag.pointwise in operator.tags
         for tensor, carried in zip(tensors, results, strict=True):
             flow.set(tensor, carried)
             if not carried.weight:
                 flow.views += [
-                    View(flow.order, torch.Tag.pointwise in operator.tags, axes[0], ids.reshape(-1))
+                    View(flow.order, flow.place, pointwise, axes[0], ids.reshape(-1))
                     for ids, axes in ((each.ids, each.axes) for each in carried.labels)
                     if len(axes) == 1
                 ]

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from surplus.base import InvalidArgument, Table, unknown_name
 from surplus.units.flow import Size, Statistic
 from surplus.units.group import Group, Slot
+from surplus.units.numbers import Numbers
 
 Weights = nn.Module | Mapping[str, Tensor]
 
@@ -29,6 +30,8 @@ class Units:
     """The operators of that run that compute statistics over units, as normalisations do."""
     sizes: tuple[Size, ...] = ()
     """The integers of the user's modules that count units."""
+    numbers: tuple[Numbers, ...] = ()
+    """The tensors of the model that number units, as permutations do."""
     shapes: dict[str, torch.Size] = field(init=False)
     """The shapes of the model's tensors when the units were found; cutting in place changes them."""
 
@@ -123,6 +126,38 @@ class Units:
                     "removable": "yes" if group.protected is None else f"no: {group.protected}",
                 }
                 for group in self
+            ]
+        )
+
+    def tied(self, name: str) -> Table:
+        """Return what goes with each unit of a group: where it is computed, what belongs to it, and where it is read.
+
+        One row per tensor and axis, with how many positions along that axis a unit owns.
+
+        Raises:
+            UnknownName: there is no layer of that name.
+
+        Example:
+            >>> from surplus.units import find_units
+            >>> net = nn.Sequential(nn.Conv2d(1, 3, 3), nn.Flatten(), nn.Linear(12, 2))
+            >>> print(find_units(net, torch.zeros(1, 1, 4, 4)).tied("0"))
+            tensor    axis  role      positions of a unit
+            0.weight     0  computes                    1
+            0.bias       0  carries                     1
+            2.weight     1  reads                       4
+        """
+        group = self[name]
+        roles = {"computes": group.incoming, "carries": group.carried, "reads": group.outgoing}
+        return Table.from_rows(
+            [
+                {
+                    "tensor": slot.tensor,
+                    "axis": slot.axis,
+                    "role": role,
+                    "positions of a unit": slot.index.shape[1],
+                }
+                for role, slots in roles.items()
+                for slot in slots
             ]
         )
 

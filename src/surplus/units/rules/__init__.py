@@ -15,6 +15,7 @@ from torch import Tensor
 from surplus.units.flow import Flow
 from surplus.units.labels import Carried
 from surplus.units.rules import (
+    complex,
     contracting,
     convolving,
     creating,
@@ -23,13 +24,17 @@ from surplus.units.rules import (
     joining,
     moving,
     normalising,
+    patches,
+    products,
     reducing,
     resampling,
+    scattering,
 )
 
 Rule = Callable[[Flow, Any, Sequence[Any], dict[str, Any], list[Tensor]], list[Carried]]
 RULES: dict[str, Rule] = {
     **creating.RULES,
+    **complex.RULES,
     **contracting.RULES,
     **convolving.RULES,
     **elementwise.RULES,
@@ -37,8 +42,11 @@ RULES: dict[str, Rule] = {
     **joining.RULES,
     **moving.RULES,
     **normalising.RULES,
+    **patches.RULES,
+    **products.RULES,
     **reducing.RULES,
     **resampling.RULES,
+    **scattering.RULES,
 }
 
 

@@ -38,6 +38,8 @@ def contract(
             for label in labels:
                 if axis not in label.axes:
                     flow.atoms.mark(label.ids, "incoming", flow.order)
+    if not left.weight and not right.weight:
+        _note_heads(flow, a, b, axis)
     survivors = []
     for ends, others, theirs, labels in ((ends_a, ends_b, right, a), (ends_b, ends_a, left, b)):
         survivors += [label for label in labels if axis not in label.axes]
@@ -55,6 +57,13 @@ def contract(
             if left_over is not None:
                 survivors.append(left_over)
     return flow.merge(survivors, FIXED, product=True)
+
+
+def _note_heads(flow: Flow, a: Sequence[Label], b: Sequence[Label], axis: int) -> None:
+    """Note units of which each multiplies its own part of one activation with its own part of another."""
+    flow.heads += [
+        label.ids for label in a if any(set(label.axes) & set(other.axes) - {axis} for other in b)
+    ]
 
 
 def _collapsed(flow: Flow, label: Label, axis: int) -> Label | None:
@@ -132,4 +141,5 @@ RULES = {
     "addmm": added,
     "addmv": added,
     "baddbmm": added,
+    "_sparse_addmm": added,
 }

@@ -143,6 +143,11 @@ UNMARKED = (
     "hardsigmoid",
     "softplus",
     "log_sigmoid_forward",
+    "complex",
+    "polar",
+    "floor_divide",
+    "fake_quantize_per_tensor_affine_cachemask",
+    "_fake_quantize_per_tensor_affine_cachemask_tensor_qparams",
 )
 RULES = dict.fromkeys((*KEEPING_ZERO, *UNMARKED), elementwise)
 RULES |= {"copy_": copied, "glu": gated}

@@ -9,9 +9,9 @@ from torch import Tensor
 
 from surplus.units.atoms import NONE
 from surplus.units.flow import Flow
-from surplus.units.labels import Carried, Label, compressed
+from surplus.units.labels import Carried, Label, compressed, merged, overlap
 
-FIXED = "they are joined with a tensor of fixed size"
+JOINED = "they are joined with a tensor of fixed size"
 
 
 def cat(
@@ -42,28 +42,50 @@ def _joined(
 ) -> Carried:
     known = [flow.of(each) for each in pieces]
     across = [label for each in labels for label in each if axis not in label.axes]
-    united = list(flow.merge(across, FIXED, product=False))
+    fixed = _fixed(pieces, labels, known, axis)
+    along: list[list[Label]] = []
+    for each in labels:
+        along.append([])
+        for label in each:
+            held = flow.freeze(label, fixed, JOINED) if axis in label.axes else None
+            if held is None:
+                continue
+            if any(overlap(held, other) for other in across):
+                # Beside it, as many units have one value each: whole units go here, too.
+                held = flow.freeze(held, [axis], JOINED)
+                assert held is not None
+                across.append(held)
+            else:
+                along[-1].append(held)
+    united = merged(across, flow.atoms, flow.because(JOINED), product=False)
+    kept = (flow.freeze(label, fixed, JOINED) for label in united)
+    weight = all(carried.weight for carried in known)
+    wild = all(carried.wild for carried in known)
+    labels_of_both = (*(label for label in kept if label is not None), *_along(pieces, along, axis))
+    return Carried(labels_of_both, weight=weight, wild=wild)
+
+
+def _fixed(
+    pieces: Sequence[Tensor],
+    labels: Sequence[Sequence[Label]],
+    known: Sequence[Carried],
+    axis: int,
+) -> list[int]:
+    """Return the axes along which a piece has a length of its own and no unit."""
+    fixed: set[int] = set()
     for each, own, carried in zip(pieces, labels, known, strict=True):
         if carried.wild:
             continue
         covered = {a for label in own for a in label.axes}
-        fixed = [
-            a for a, size in enumerate(each.shape) if size > 1 and a != axis and a not in covered
-        ]
-        kept = (flow.freeze(label, fixed, FIXED) for label in united)
-        united = [label for label in kept if label is not None]
-    along = _along(pieces, labels, axis)
-    weight = all(carried.weight for carried in known)
-    wild = all(carried.wild for carried in known)
-    return Carried((*united, *along), weight=weight, wild=wild)
+        fixed |= {a for a, size in enumerate(each.shape) if size > 1} - covered - {axis}
+    return sorted(fixed)
 
 
 def _along(
     pieces: Sequence[Tensor], labels: Sequence[Sequence[Label]], axis: int
 ) -> tuple[Label, ...]:
-    """Return the labels that vary along the axis of joining; a piece without one has no units there."""
-    own = [[label for label in each if axis in label.axes] for each in labels]
-    layers = zip_longest(*own)
+    """Join the labels that vary along the axis of joining; a piece without one has no units there."""
+    layers = zip_longest(*labels)
     return tuple(_layer(pieces, layer, axis) for layer in layers)
 
 

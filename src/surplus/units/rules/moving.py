@@ -57,7 +57,12 @@ def move(
                     Box(each.ids, flow.because("an axis is folded into several"))
                 )
             results[place].append(each)
-    return [Carried(tuple(labels), carried.weight, carried.wild) for labels in results]
+    # A slice without elements has no labels; its axes are as long as those of what it was taken from.
+    empty = [bool(carried.labels) and not each.numel() for each in outputs]
+    return [
+        Carried(tuple(labels), carried.weight, carried.wild or none)
+        for labels, none in zip(results, empty, strict=True)
+    ]
 
 
 def shuffle(
@@ -114,10 +119,23 @@ def _divided(flow: Flow, label: Label, source: Tensor, rest: Sequence[Any], name
     if label.ids.shape[axis] == 1 or not cuts:
         return
     ids = label.ids.movedim(axis, 0)
+    step = _whole_steps(source.shape[axis], rest) if name == "slice" else 1
+    if step > 1:
+        rows = ids.reshape(-1, step, *ids.shape[1:])
+        flow.atoms.unite(rows, rows[:, :1], flow.because("every so many of them are taken"))
+        return
     bounds = [0, *cuts, source.shape[axis]]
     pieces = [ids[a:b].reshape(-1) for a, b in pairwise(bounds) if b > a]
     if len(pieces) > 1:
         flow.atoms.even(tuple(pieces), flow.because("they are taken apart at a fixed place"))
+
+
+def _whole_steps(size: int, rest: Sequence[Any]) -> int:
+    """Return the step of a slice that takes the same position of every so many, as of pairs, or 1."""
+    _, begin, stop, step = (list(rest) + [0, None, None, 1][len(rest) :])[:4]
+    start, end, _ = slice(begin, stop).indices(size)
+    whole = size % step == 0 and start < step and end > size - step + start
+    return int(step) if whole else 1
 
 
 def _protect_single(

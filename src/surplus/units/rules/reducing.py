@@ -58,6 +58,7 @@ def reduce(
     outputs: list[Tensor],
     how: str = "other",
     place: int = 1,
+    default: int | None = None,
 ) -> list[Carried]:
     """Make axes one, all of them where none are given.
 
@@ -69,8 +70,9 @@ def reduce(
         outputs: What it returned.
         how: "sum" where zeros of removed units do not count; "mean" for a statistic of those kept; else "other".
         place: Which argument gives the axes.
+        default: The axis where none is given; None for all of them.
     """
-    given = args[place] if len(args) > place else kwargs.get("dim")
+    given = args[place] if len(args) > place else kwargs.get("dim", default)
     axes = _axes(given if isinstance(given, int | list | tuple) else None, args[0].dim())
     return [_reduced(flow, args[0], axes, each, how) for each in outputs]
 
@@ -80,7 +82,8 @@ def along(
 ) -> list[Carried]:
     """Look along one axis and keep it: softmax, cumulative sums, sorting."""
     carried = flow.of(args[0])
-    given = args[1] if len(args) > 1 else kwargs.get("dim", -1)
+    place = 2 if operator._schema.name == "aten::topk" else 1
+    given = args[place] if len(args) > place else kwargs.get("dim", -1)
     axis = given % args[0].dim() if isinstance(given, int) and args[0].dim() else 0
     kept = (flow.freeze(label, [axis], "they compete or are counted") for label in carried.labels)
     labels = tuple(Label(label.ids, False) for label in kept if label is not None)
@@ -89,15 +92,16 @@ def along(
 
 COMPARING = (
     "amax", "amin", "max", "min", "argmax", "argmin", "var", "std", "var_mean", "std_mean", "logsumexp", "prod", "all",
-    "any", "aminmax", "median", "mode", "count_nonzero", "nansum", "nanmean",
+    "any", "aminmax", "median", "mode", "count_nonzero", "nansum", "nanmean", "nanmedian",
 )  # fmt: skip
 ALONG = (
     "_softmax", "_log_softmax", "_safe_softmax", "softmax", "log_softmax", "cumsum", "cumprod", "sort", "argsort",
-    "logcumsumexp", "cummax", "cummin",
+    "logcumsumexp", "cummax", "cummin", "topk",
 )  # fmt: skip
 RULES = (
     {"sum": partial(reduce, how="sum"), "mean": partial(reduce, how="mean")}
     | dict.fromkeys(("linalg_vector_norm", "norm"), partial(reduce, how="sum", place=2))
     | dict.fromkeys(COMPARING, reduce)
+    | {"kthvalue": partial(reduce, place=2, default=-1)}
     | dict.fromkeys(ALONG, along)
 )

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from surplus.units.flow import Flow
 from surplus.units.labels import Carried, viewed
+from surplus.units.rules.indexing import beside
 
 
 def resample(
@@ -23,6 +24,16 @@ def resample(
     )
     labels = tuple(label for label in kept if label is not None)
     return [Carried(labels, carried.weight, carried.wild) for _ in outputs]
+
+
+def unpool(
+    flow: Flow, operator: Any, args: Sequence[Any], kwargs: dict[str, Any], outputs: list[Tensor]
+) -> list[Carried]:
+    """Put the positions of a map back to where they were pooled from: its channels meet those that were pooled."""
+    (carried,) = resample(flow, operator, args, kwargs, outputs)
+    numbers, num_spatial = args[1], _spatial(operator._schema.name)
+    maps = range(numbers.dim() - num_spatial, numbers.dim())
+    return [beside(flow, carried, outputs[0], numbers, maps)]
 
 
 def pad(
@@ -56,6 +67,7 @@ NAMES = (
     "upsample_bilinear2d", "_upsample_bilinear2d_aa", "upsample_bicubic2d", "_upsample_bicubic2d_aa",
     "upsample_trilinear3d", *(f"_upsample_nearest_exact{d}d" for d in (1, 2, 3)),
     *(f"{kind}_pad{d}d" for kind in ("reflection", "replication", "circular") for d in (1, 2, 3)),
-    "fractional_max_pool2d", "grid_sampler_2d",
+    "fractional_max_pool2d", "fractional_max_pool3d", "grid_sampler_2d", "grid_sampler_3d",
 )  # fmt: skip
 RULES = dict.fromkeys(NAMES, resample) | {"constant_pad_nd": pad}
+RULES |= dict.fromkeys(("max_unpool2d", "max_unpool3d"), unpool)
