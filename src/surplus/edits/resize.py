@@ -10,7 +10,7 @@ from surplus.edits.edits import Cut, Edits, Slice
 from surplus.edits.intervals import unpack
 from surplus.edits.sizes import correct_sizes
 from surplus.masks import Mask
-from surplus.units import copied, tensors_of
+from surplus.units import copied, evaluating, own_tensors, recompute_, tensors_of
 
 
 def replay_(model: nn.Module, edits: Edits) -> None:
@@ -76,13 +76,12 @@ def resize_(model: nn.Module, changed: set[int], step: Cut) -> None:
         module
         for module in model.modules()
         if isinstance(module, nn.Transformer)
-        or any(
-            id(tensor) in changed
-            for tensor in (*module.parameters(recurse=False), *module.buffers(recurse=False))
-        )
+        or any(id(tensor) in changed for tensor in own_tensors(module))
     ]
-    for module in reversed(touched):  # inner ones first: what holds them looks at them
-        correct_sizes(module)
+    recompute_(model)
+    with evaluating(model), torch.no_grad():  # reading a weight may compute it
+        for module in reversed(touched):  # inner ones first: what holds them looks at them
+            correct_sizes(module)
     for each in step.integers:
         module = model.get_submodule(each.module)
         value: Any = each.after

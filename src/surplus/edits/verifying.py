@@ -15,6 +15,7 @@ from surplus.units import (
     arguments,
     evaluating,
     left_as_found,
+    parametrisations,
     plain_kernels,
     tensors_of,
 )
@@ -121,6 +122,10 @@ def _check_comparable(model: nn.Module, outputs: list[Tensor]) -> None:
         f"`{broken[0]}` holds values that are not"
         if broken
         else "an operator has no value at zero, as a division by a unit or its logarithm"
+    )
+    because += "".join(
+        f" (`{name}` is parametrised with {which})"
+        for name, which in parametrisations(model).items()
     )
     raise InvalidArgument(
         f"The outputs of the masked model are not finite, since {because}; the cut cannot be checked{without}."

@@ -43,6 +43,8 @@ def combined(
         for place, carried in enumerate(known)
         for label in carried.labels
     ]
+    if all(carried.weight for carried in known):  # a weight times its mask is that weight
+        labels.sort(key=lambda label: flow.name_of(label) not in flow.parameters)
     product = name in PRODUCTS | QUOTIENTS
     result = merged(
         labels, flow.atoms, flow.because("they are combined with a tensor of fixed size"), product
