@@ -3,6 +3,7 @@
 import io
 import sys
 import warnings
+from collections import OrderedDict
 
 import numpy as np
 import onnx
@@ -11,6 +12,7 @@ import pytest
 import torch
 from torch import nn
 from torch.nn.utils import parametrize
+from torch.utils._pytree import register_pytree_node
 
 import surplus as sp
 from surplus.base import InvalidArgument, StorageFailure
@@ -142,6 +144,45 @@ def test_inputs_outputs_and_the_batch_have_names(tmp_path):
     assert names(model, example)[1] == ["output_0", "output_1"]
     model, example = build("two_heads_dict", dtype=torch.float32)
     assert names(model, example)[1] == list(model(example))
+
+
+class Answer(OrderedDict):
+    """A dictionary of a class of its own, as those of Hugging Face's models."""
+
+
+class Pair:
+    """Two tensors, whose places have no names."""
+
+    def __init__(self, parts):
+        self.parts = parts
+
+
+register_pytree_node(
+    Answer, lambda each: (list(each.values()), list(each)), lambda v, k: Answer(zip(k, v, strict=True)),
+    serialized_type_name="Answer",
+)  # fmt: skip
+register_pytree_node(
+    Pair,
+    lambda each: (list(each.parts), None),
+    lambda parts, _: Pair(parts),
+    serialized_type_name="Pair",
+)
+
+
+@pytest.mark.parametrize(
+    ("make", "names"),
+    [
+        (lambda h: Answer(logits=h, hidden=(h + 1, h + 2)), ["logits", "hidden_0", "hidden_1"]),
+        (lambda h: Pair((h, h + 1)), ["output_0", "output_1"]),
+        (lambda h: {"deep": Pair((h, h + 1))}, ["output_0", "output_1"]),
+    ],
+)
+def test_outputs_of_classes_of_ones_own_have_names(make, names, tmp_path):
+    model = Through(lambda h, *_: make(h))
+    assert export_program(tmp_path / "model.pt2", model, torch.randn(3, 4)).difference == 0
+    assert export_onnx(tmp_path / "model.onnx", model, torch.randn(3, 4)).batch is None
+    graph = onnx.load(tmp_path / "model.onnx").graph
+    assert [each.name for each in graph.output] == names
 
 
 class Through(nn.Module):

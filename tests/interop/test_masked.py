@@ -7,6 +7,7 @@ from torch.nn.utils import prune
 
 import surplus as sp
 from surplus.base import InvalidArgument
+from surplus.edits import masked
 from surplus.interop import export_onnx, export_program
 from zoo import build
 
@@ -47,6 +48,14 @@ def test_masked_units_are_found_in_any_model(name, tmp_path):
     gone = int((~mask.kept[group.name]).sum())
     with pytest.raises(InvalidArgument, match=rf"all weights of {gone} of the {group.size} units"):
         export_program(tmp_path / "model.pt2", sp.enforce(model, mask), example)
+
+
+def test_a_masked_model_whose_normalisations_follow_is_refused_too(tmp_path):
+    model, example = build("vit")
+    units = sp.find_units(model, example)
+    mask = sp.keep(sp.score(model, units, by=sp.scores.Magnitude()), 0.5)
+    with pytest.raises(InvalidArgument, match="The model is masked and not cut: all weights of"):
+        export_program(tmp_path / "model.pt2", masked(model, mask), example)
 
 
 def test_zeros_that_are_no_masked_units_are_exported(tmp_path):

@@ -80,7 +80,7 @@ def export_checked(
     with torch.no_grad(), evaluating(model):
         case = _case(model, Inputs(*example_for(model, example)))
         if not allow_masked:
-            check_not_masked(model, example)
+            check_not_masked(model, case.inputs.named or case.inputs.positional)
         try:
             made = _made(model, case, form, any_batch)
         except NotExported as failed:

@@ -61,8 +61,10 @@ def _num_silent(group: Group, parameters: Mapping[str, Tensor]) -> int:
 
 def _has_empty_slice(tensor: Tensor) -> bool:
     """Say whether a weight is zero all along some position of some axis, without which no unit is."""
+    if tensor.dim() < 2 or tensor.layout != torch.strided:
+        return False
     used = tensor.detach() != 0
-    return tensor.dim() > 1 and any(
+    return any(
         not bool(used.movedim(axis, 0).flatten(1).any(1).all()) for axis in range(tensor.dim())
     )
 

@@ -2,6 +2,7 @@
 
 import importlib
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.export import ExportedProgram
 from torch.export.graph_signature import InputKind, TensorArgument
-from torch.utils._pytree import tree_flatten_with_path
+from torch.utils._pytree import tree_flatten_with_path, tree_leaves
 
 from surplus.base import InvalidArgument
 from surplus.interop.agreement import Inexpressible, NotExported
@@ -151,7 +152,7 @@ def _output_names(outputs: Any) -> list[str]:
         (['boxes', 'maps_0', 'maps_1'], ['output_0'], ['output'])
     """
     names = []
-    for path, each in tree_flatten_with_path(outputs)[0]:
+    for path, each in _with_paths(dict(outputs) if isinstance(outputs, Mapping) else outputs):
         if each is None:
             continue
         if not isinstance(each, Tensor):
@@ -161,6 +162,14 @@ def _output_names(outputs: Any) -> list[str]:
         keys = [re.sub(r"\W", "", str(key)) for key in path]
         names.append("_".join(keys if keys and not keys[0].isdigit() else ["output", *keys]))
     return names
+
+
+def _with_paths(outputs: Any) -> list[tuple[tuple[Any, ...], Any]]:
+    """Return what a model returns, each leaf with the keys that lead to it; a class that has none counts its leaves."""
+    try:
+        return [(tuple(path), each) for path, each in tree_flatten_with_path(outputs)[0]]
+    except ValueError:
+        return [((place,), each) for place, each in enumerate(tree_leaves(outputs))]
 
 
 def _name_(graph: Any, inputs: list[str], outputs: list[str]) -> None:
