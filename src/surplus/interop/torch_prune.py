@@ -80,7 +80,14 @@ def over_units(mask: Mask, units: Units) -> Mask:
     if staying:
         warnings.warn(f"Masked units that have to stay: {'; '.join(staying)}.", stacklevel=2)
     found = Mask(kept, "units", units)
-    _warn_of_biases(found, units)
+    apart = _distance_to_cut(found, units)
+    if apart:
+        touched = ", ".join(f"`{name}`" for name, each in kept.items() if not each.all())
+        warnings.warn(
+            f"Removing the units of {touched} changes the outputs on the example by up to {apart:.3g}: their weights"
+            " are masked, their biases or normalisations are not, and go as well.",
+            stacklevel=2,
+        )
     return found
 
 
@@ -153,20 +160,14 @@ def _evenly(group: Group, gone: Bool[Tensor, " units"]) -> Bool[Tensor, " units"
 
 
 @torch.no_grad()
-def _warn_of_biases(mask: Mask, units: Units) -> None:
-    if mask.num_kept == mask.size or not all(each.any() for each in mask.kept.values()):
-        return
+def _distance_to_cut(mask: Mask, units: Units) -> float:
+    """Return by how much removing units changes the outputs on the example, or 0 if by no more than rounding."""
+    if mask.num_kept == mask.size or not all(bool(each.any()) for each in mask.kept.values()):
+        return 0.0
     outputs = []
     for model in (units.model, masked(units.model, mask)):
         positional, named = example_for(model, units.example)
         with evaluating(model), left_as_found(model):
             outputs.append(tensors_in(model(*positional, **named)))
     apart = [distance(*pair) for pair in zip(*outputs, strict=True)]
-    if not all(each.is_rounding for each in apart):
-        touched = ", ".join(f"`{name}`" for name, each in mask.kept.items() if not each.all())
-        largest = max(each.absolute for each in apart)
-        warnings.warn(
-            f"Removing the units of {touched} changes the outputs on the example by up to {largest:.3g}: their weights"
-            " are masked, their biases or normalisations are not, and go as well.",
-            stacklevel=3,
-        )
+    return max((each.absolute for each in apart if not each.is_rounding), default=0.0)
