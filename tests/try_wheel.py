@@ -35,6 +35,7 @@ QUICK = ("--training.num-steps", "5", "--quiet")
 COMMANDS = (
     ("train", "--net", "lenet-300-100:width=0.1", *QUICK),
     ("prune", "last", "--layers", "fc1", "--sparsity", "0.5", "--out", "x.safetensors", "--quiet"),
+    ("export", "x.safetensors", "--to", "x.pt2"),
     ("report", "last", "--out", "report.html"),
     ("runs",),
 )

@@ -13,7 +13,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from surplus import masks, methods, nets, scores, tasks, training, viewer
+    from surplus import interop, masks, methods, nets, scores, tasks, training, viewer
     from surplus.base import SurplusError, Table, cite
     from surplus.edits.cutting import cut
     from surplus.edits.edits import Edits
@@ -82,7 +82,7 @@ _HOMES = {
     "units": ("Units", "find_units"),
     "viewer": ("write_report",),
 }
-_ROOMS = ("masks", "methods", "nets", "scores", "tasks", "training", "viewer")
+_ROOMS = ("interop", "masks", "methods", "nets", "scores", "tasks", "training", "viewer")
 _WHERE = {name: room for room, names in _HOMES.items() for name in names}
 
 __all__ = [
@@ -115,6 +115,7 @@ __all__ = [
     "grow_",
     "insert",
     "insert_",
+    "interop",
     "keep",
     "keep_to",
     "load",

@@ -74,16 +74,9 @@ def run(words: Sequence[str]) -> int:
     arguments = parse(Arguments, words, "prune")
     if arguments.out is not None:
         check_writable(arguments.out)
-    model = _called(arguments.model)
-    if not isinstance(model, nn.Module):
-        raise InvalidArgument(
-            f"`{arguments.model}` returned a {type(model).__name__}; it has to return an `nn.Module`."
-        )
-    if arguments.weights is not None:
-        model = load(arguments.weights, into=model)
-    model.eval()
-    example = _example(arguments.example)
-    data = None if arguments.data is None else _called(arguments.data)
+    model = built(arguments.model, arguments.weights)
+    example = example_of(arguments.example)
+    data = None if arguments.data is None else called(arguments.data)
     units = find_units(model, example, arguments.ignore)
     scores = score(model, units, member(Score, arguments.by), data, arguments.layers or None)
     mask = _mask(model, scores, arguments)
@@ -128,7 +121,19 @@ def _mask(model: nn.Module, scores: Scores, arguments: Arguments) -> Mask:
     return mask
 
 
-def _called(address: str) -> Any:
+def built(address: str, weights: Path | None) -> nn.Module:
+    """Return the model that `module:factory` makes, with the weights of a bundle in it, if one is named."""
+    model = called(address)
+    if not isinstance(model, nn.Module):
+        raise InvalidArgument(
+            f"`{address}` returned a {type(model).__name__}; it has to return an `nn.Module`."
+        )
+    if weights is not None:
+        model = load(weights, into=model)
+    return model.eval()
+
+
+def called(address: str) -> Any:
     """Call `module:name` and return the result."""
     if not is_address(address):
         raise InvalidArgument(f"`{address}` is not of the form module:function.")
@@ -151,12 +156,13 @@ def _called(address: str) -> Any:
     return value()
 
 
-def _example(text: str) -> Any:
+def example_of(text: str) -> Any:
+    """Return what `--example` describes: numbers drawn in a shape, or what `module:function` returns."""
     if SHAPE.fullmatch(text):
         shape = [int(size) for size in text.split("x")]
         return torch.randn(shape, generator=torch.Generator().manual_seed(0))
     if is_address(text):
-        return _called(text)
+        return called(text)
     raise InvalidArgument(
         f"`--example` is {text}; write a shape such as 1x3x32x32, or module:function."
     )

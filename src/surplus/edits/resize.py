@@ -10,7 +10,14 @@ from surplus.base import InvalidArgument
 from surplus.edits.intervals import unpack
 from surplus.edits.records import Resize, Slice
 from surplus.edits.sizes import correct_sizes
-from surplus.units import copied, renumbered, tensors_of
+from surplus.units import (
+    copied,
+    evaluating,
+    own_tensors,
+    recompute_,
+    renumbered,
+    tensors_of,
+)
 
 
 def check(model: nn.Module, step: Resize) -> None:
@@ -91,13 +98,12 @@ def correct_(model: nn.Module, changed: set[int], step: Resize) -> None:
         module
         for module in model.modules()
         if isinstance(module, nn.Transformer)
-        or any(
-            id(tensor) in changed
-            for tensor in (*module.parameters(recurse=False), *module.buffers(recurse=False))
-        )
+        or any(id(tensor) in changed for tensor in own_tensors(module))
     ]
-    for module in reversed(touched):  # inner ones first: what holds them looks at them
-        correct_sizes(module)
+    recompute_(model)
+    with evaluating(model), torch.no_grad():  # reading a weight may compute it
+        for module in reversed(touched):  # inner ones first: what holds them looks at them
+            correct_sizes(module)
     for each in step.integers:
         module = model.get_submodule(each.module)
         value: Any = each.after

@@ -1,6 +1,6 @@
 """`save` and `load`: a model in one safetensors file, with the edits that made it."""
 
-import copy
+from collections import OrderedDict
 from dataclasses import dataclass
 from pathlib import Path
 from typing import final
@@ -14,6 +14,7 @@ from surplus.edits.edits import Edits
 from surplus.edits.replaying import replay_
 from surplus.edits.tensors import from_raw, to_raw
 from surplus.store import read_bundle, write_bundle
+from surplus.units import copied, recompute_
 
 
 @final
@@ -87,14 +88,18 @@ def load_with_edits(
             )
         into = origin.build()
     else:
-        into = copy.deepcopy(into)
+        into = copied(into)
     replay_(into, edits)
-    tensors = {name: from_raw(raw) for name, raw in bundle.tensors.items()}
-    for name, tensor in into.state_dict(keep_vars=True).items():
+    tensors = OrderedDict((name, from_raw(raw)) for name, raw in bundle.tensors.items())
+    own = into.state_dict(keep_vars=True)
+    # Modules that know older layouts of their state must not take this one for such.
+    vars(tensors)["_metadata"] = getattr(own, "_metadata", {})
+    for name, tensor in own.items():
         if name in tensors:  # the values keep the type in which they were saved
             tensor.data = tensor.data.to(tensors[name].dtype)
     try:
         into.load_state_dict(tensors, strict=True)
     except RuntimeError as unlike:
         raise InvalidArgument(f"{path} does not fit this architecture: {unlike}") from unlike
+    recompute_(into)
     return into, edits, origin

@@ -17,6 +17,7 @@ from surplus.units import (
     arguments,
     evaluating,
     left_as_found,
+    parametrisations,
     plain_kernels,
     tensors_of,
 )
@@ -171,6 +172,10 @@ def _check_comparable(model: nn.Module, outputs: list[Tensor], example: Any, wor
         because = "those of the model itself are not on this example"
     else:
         because = "an operator has no value at zero, as a division by a unit or its logarithm"
+    because += "".join(
+        f" (`{name}` is parametrised with {which})"
+        for name, which in parametrisations(model).items()
+    )
     raise InvalidArgument(
         f"The outputs of the {word} model are not finite, since {because}; the edit cannot be checked{without}."
     )

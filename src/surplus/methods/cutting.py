@@ -1,6 +1,5 @@
 """Cutting: remove a share of the units for good, and compare what is left with what was there."""
 
-import copy
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,6 +19,7 @@ from surplus.passes import compare
 from surplus.scores import Score, order_of_removal
 from surplus.scores.magnitude import Magnitude
 from surplus.store import Run
+from surplus.units import copied
 
 TIMED = 128  # examples in the batch that is timed
 
@@ -93,6 +93,6 @@ def num_removals(sparsity: float, kept: Bool[Tensor, " units"]) -> int:
 
 def write_cut(subject: Subject, edits: Edits, path: Path) -> None:
     """Write the network that edits make of a subject to a bundle, with everything needed to load it again."""
-    smaller = copy.deepcopy(subject.model)
+    smaller = copied(subject.model)
     replay_(smaller, edits)
     save(path, smaller, subject.edits + edits, subject.origin)

@@ -9,7 +9,8 @@ What lives here:
 - what operators do to units, in the folder `rules`;
 - `Place` and `Places`: where in a run an operator is;
 - helpers to run and copy a model without changing it: `arguments`, `copied`, `evaluating`, `left_as_found`,
-  `plain_kernels`, `tensors_of`; `every`, the index map of plain layers; `kept_along`, what a removal leaves of an axis;
+  `plain_kernels`, `tensors_of`; `own_tensors`, `parametrisations` and `recompute_`, for modules whose weights are
+  computed; `every`, the index map of plain layers; `kept_along`, what a removal leaves of an axis;
 - chains, `chain_of` and `is_chain`: networks whose module list says how they run.
 
 May import: `base`.
@@ -17,6 +18,7 @@ To add an operator that units can be followed through: enter it in the table of 
 """
 
 from surplus.units.chain import chain_of, copied, evaluating, is_chain, left_as_found
+from surplus.units.computed import own_tensors, parametrisations, recompute_
 from surplus.units.find import find_units
 from surplus.units.flow import Integer, Size, Statistic
 from surplus.units.group import Constraint, Group, Slot, Tap, every
@@ -48,7 +50,10 @@ __all__ = [
     "is_chain",
     "kept_along",
     "left_as_found",
+    "own_tensors",
+    "parametrisations",
     "plain_kernels",
+    "recompute_",
     "renumbered",
     "tapped",
     "tensors_of",

@@ -131,6 +131,7 @@ def copied(model: nn.Module, replaced: Mapping[int, Tensor] | None = None) -> nn
     memo: dict[int, object] = dict(replaced or {})
     for module in model.modules():
         for value in vars(module).values():
-            if isinstance(value, Tensor) and not value.is_leaf:
-                memo[id(value)] = value.detach().clone()
+            for each in value if isinstance(value, list) else (value,):
+                if isinstance(each, Tensor) and not each.is_leaf:
+                    memo[id(each)] = each.detach().clone()
     return copy.deepcopy(model, memo)

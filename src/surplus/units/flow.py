@@ -15,6 +15,7 @@ from torch.utils.weak import WeakTensorKeyDictionary
 
 from surplus.units.atoms import NONE, Atoms
 from surplus.units.calling import source_line
+from surplus.units.computed import parametrisations
 from surplus.units.labels import NOTHING, Carried, Label, frozen, laid, merged
 from surplus.units.numbers import Numbers
 from surplus.units.places import Place
@@ -111,6 +112,8 @@ class Flow:
         """What the code turned into a number that is no length: its value has to stay."""
         self.divides_freely = False
         """Whether an axis is being divided at places that integers of the user's say."""
+        self.parametrised = parametrisations(model)
+        """What computes the weights of modules that `torch.nn.utils.parametrize` changed, by their names."""
         self.module = ""
         """The module that runs now."""
         self.operator = ""
@@ -345,4 +348,6 @@ class Flow:
     def because(self, why: str) -> str:
         """Complete a reason with the operator, the module and the line of the user's code."""
         module = f" in `{self.module}`" if self.module else ""
+        if self.module in self.parametrised:
+            module += f", parametrised with {self.parametrised[self.module]}"
         return f"{why} (`{self.operator}`{module}{source_line()})"

@@ -167,12 +167,13 @@ def _group(flow: Flow, resolved: Resolved, draft: _Draft, tap: Tap | None) -> Gr
         draft.members, key=lambda member: (member.computed, member.read, member.axis.start)
     )
     slots = {id(m): Slot(m.axis.tensor, m.axis.axis, m.positions) for m in members}
-    incoming = tuple(slots[id(m)] for m in members if m.computed != NEVER)
-    outgoing = tuple(slots[id(m)] for m in sorted(members, key=lambda m: m.read) if m.read != NEVER)
+    computing = _weights(flow, [m for m in members if m.computed != NEVER])
+    reading = _weights(flow, [m for m in members if m.read != NEVER])
+    incoming = tuple(slots[id(m)] for m in computing)
+    outgoing = tuple(slots[id(m)] for m in sorted(reading, key=lambda m: m.read))
+    at_work = {id(m) for m in (*computing, *reading)}
     carried = tuple(
-        slots[id(m)]
-        for m in sorted(members, key=lambda m: m.axis.start)
-        if m.computed == NEVER and m.read == NEVER
+        slots[id(m)] for m in sorted(members, key=lambda m: m.axis.start) if id(m) not in at_work
     )
     protected = draft.protected
     if not incoming:
@@ -196,6 +197,12 @@ def _group(flow: Flow, resolved: Resolved, draft: _Draft, tap: Tap | None) -> Gr
         tap=tap,
         roots=draft.roots,
     )
+
+
+def _weights(flow: Flow, members: list[_Member]) -> list[_Member]:
+    """Leave out buffers beside parameters: a weight is computed with them, as with the vectors of a spectral norm."""
+    found = [member for member in members if member.axis.tensor in flow.parameters]
+    return found or members
 
 
 def _constraints(draft: _Draft, resolved: Resolved) -> tuple[Constraint, ...]:
@@ -225,10 +232,12 @@ def _kind(flow: Flow, slot: Slot, units: Tensor, resolved: Resolved) -> Kind:
 
 def _layer(tensor: str) -> str:
     """Return the name of the layer that a weight belongs to; a bare parameter is its own."""
+    owner, parametrised, _ = tensor.partition(".parametrizations.")
+    if parametrised:
+        return owner
+    tensor = tensor.removesuffix("_orig")
     path, _, leaf = tensor.rpartition(".")
-    if path.endswith(".parametrizations.weight"):
-        return path.removesuffix(".parametrizations.weight")
-    return path if path and leaf in ("weight", "weight_orig") else tensor
+    return path if path and leaf in ("weight", "weight_v") else tensor
 
 
 def _span(slot: Slot) -> str:

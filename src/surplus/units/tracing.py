@@ -51,9 +51,9 @@ def trace(model: nn.Module, example: Any) -> Flow:
                 f"The model does not run on an example of {described(example)}:"
                 f" {flow.because(str(failed))}."
             ) from failed
-    flow.operator = "return"
-    _tie_attention(model, flow)
-    _tie_recurrent(model, flow)
+        flow.operator = "return"
+        _tie_attention(model, flow)  # as long as weights that hooks compute are those of the run
+        _tie_recurrent(model, flow)
     flow.freeze_computed()
     for output in tree_leaves(outputs):
         for label in flow.of(output).labels:
@@ -157,7 +157,7 @@ def _watched(model: nn.Module, flow: Flow, places: Places) -> Iterator[None]:
 
     with ExitStack() as stack:
         for name, module in model.named_modules():
-            stack.callback(module.register_forward_pre_hook(enter(name)).remove)
+            stack.callback(module.register_forward_pre_hook(enter(name), prepend=True).remove)
             stack.callback(module.register_forward_hook(leave).remove)
         yield
 

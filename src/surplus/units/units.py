@@ -171,7 +171,14 @@ class Units:
         tensors = tensors_of(source) if isinstance(source, nn.Module) else source
         if not slots:
             return torch.empty(self[name].size, 0)
-        return torch.cat([slot.vectors(tensors[slot.tensor].detach()) for slot in slots], dim=1)
+        return torch.cat([slot.vectors(_used(tensors, slot.tensor)) for slot in slots], dim=1)
+
+
+def _used(tensors: Mapping[str, Tensor], name: str) -> Float[Tensor, "..."]:
+    """Return a tensor as the network uses it: torch's own pruning keeps a weight and its mask apart."""
+    tensor = tensors[name].detach()
+    mask = tensors.get(f"{name.removesuffix('_orig')}_mask") if name.endswith("_orig") else None
+    return tensor if mask is None else tensor * mask
 
 
 def tensors_of(model: nn.Module) -> dict[str, Tensor]:

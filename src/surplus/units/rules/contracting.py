@@ -1,6 +1,7 @@
 """Contractions: products summed over an axis. They end the units of that axis and begin those of a weight's other."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -11,6 +12,7 @@ from surplus.units.labels import Carried, Label
 from surplus.units.rules.elementwise import combined
 
 FIXED = "they read inputs of fixed size"
+FOLDED = "they are folded into an axis that a vector is multiplied with"
 UNWEIGHTED = "they are multiplied and summed without a weight"
 
 
@@ -114,6 +116,33 @@ def product(flow: Flow, left: Tensor, right: Tensor) -> Carried:
     return Carried(tuple(labels), weight=first.weight and second.weight)
 
 
+def vector(
+    flow: Flow, operator: Any, args: Sequence[Any], kwargs: dict[str, Any], outputs: list[Tensor]
+) -> list[Carried]:
+    """Multiply a matrix and a vector; of a weight that is folded for that, as in a spectral norm, the kernel stays."""
+    matrix, other = flow.of(args[0]), flow.of(args[1])
+    folded = [label for label in matrix.labels if 1 in label.axes]
+    if matrix.weight and other.weight and len(folded) > 1:
+        for label in folded[1:]:
+            flow.atoms.protect(label.ids, flow.because(FOLDED))
+        left = tuple(label for label in matrix.labels if label not in folded[1:])
+        flow.set(args[0], replace(matrix, labels=left))
+    return [product(flow, args[0], args[1])]
+
+
+def inner(
+    flow: Flow, operator: Any, args: Sequence[Any], kwargs: dict[str, Any], outputs: list[Tensor]
+) -> list[Carried]:
+    """Multiply two vectors into a number; between weights, as in a spectral norm, that reads no units."""
+    first, second = flow.of(args[0]), flow.of(args[1])
+    labels = (*first.labels, *second.labels)
+    both = first.labels and second.labels and first.weight and second.weight
+    if not both or not any(label.zero for label in labels):
+        return [product(flow, args[0], args[1])]
+    flow.merge(labels, FIXED, product=True)
+    return [Carried(weight=True)]
+
+
 def _singles(flow: Flow, left: Tensor, right: Tensor) -> None:
     """Note a weight that computes one unit: it has no axis to cut."""
     first, second = flow.of(left), flow.of(right)
@@ -135,8 +164,9 @@ def added(
 RULES = {
     "mm": matmul,
     "bmm": matmul,
-    "mv": matmul,
-    "dot": matmul,
+    "mv": vector,
+    "dot": inner,
+    "vdot": inner,
     "matmul": matmul,
     "addmm": added,
     "addmv": added,

@@ -44,6 +44,8 @@ def combined(
         for place, carried in enumerate(known)
         for label in carried.labels
     ]
+    if all(carried.weight for carried in known):  # a weight times its mask is that weight
+        labels.sort(key=lambda label: flow.name_of(label) not in flow.parameters)
     product = name in PRODUCTS | QUOTIENTS
     result = flow.merge(labels, FIXED, product)
     result = _beside_fixed(flow, result, operands, known, len(shape))

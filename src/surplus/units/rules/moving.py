@@ -31,6 +31,8 @@ DIVIDING = {
     "chunk",
 }
 
+TRIANGLE = "a triangle is taken of them"
+
 
 def move(
     flow: Flow, operator: Any, args: Sequence[Any], kwargs: dict[str, Any], outputs: list[Tensor]
@@ -91,6 +93,24 @@ def shifted(
     held = (flow.freeze(label, axes, why) for label in flow.of(source).labels)
     flow.set(source, replace(flow.of(source), labels=tuple(each for each in held if each)))
     return move(flow, operator, args, kwargs, outputs)
+
+
+def triangle(
+    flow: Flow, operator: Any, args: Sequence[Any], kwargs: dict[str, Any], outputs: list[Tensor]
+) -> list[Carried]:
+    """Set one side of a diagonal to zero: rows and columns of a square go together, others stay."""
+    source = args[0]
+    axes = (source.dim() - 2, source.dim() - 1)
+    carried = flow.of(source)
+    along = [[label for label in carried.labels if axis in label.axes] for axis in axes]
+    square = source.shape[axes[0]] == source.shape[axes[1]]
+    if square and all(len(each) == 1 and len(each[0].axes) == 1 for each in along):
+        rows, columns = (each[0].ids.reshape(-1) for each in along)
+        flow.atoms.unite(rows, columns, flow.because(TRIANGLE))
+        return [carried]
+    for label in {id(label): label for each in along for label in each}.values():
+        flow.atoms.protect(label.ids, flow.because(TRIANGLE))
+    return [carried]
 
 
 def _run(operator: Any, rest: Sequence[Any], kwargs: dict[str, Any], ids: Tensor) -> Any:
@@ -178,12 +198,14 @@ MOVING = (
     "view", "_unsafe_view", "_reshape_alias", "reshape", "permute", "transpose", "t", "movedim", "expand", "squeeze",
     "unsqueeze", "select", "slice", "narrow", "split", "split_with_sizes", "unsafe_split", "unsafe_split_with_sizes",
     "chunk", "unbind", "alias", "detach", "clone", "contiguous", "lift", "flip", "rot90", "repeat",
-    "repeat_interleave", "channel_shuffle", "diagonal", "tril", "triu",
+    "repeat_interleave", "channel_shuffle", "diagonal",
 )  # fmt: skip
 RULES = dict.fromkeys(MOVING, move) | {
     "as_strided": restride,
     "pixel_shuffle": shuffle,
     "pixel_unshuffle": shuffle,
     "roll": shifted,
+    "tril": triangle,
+    "triu": triangle,
     "unfold": shifted,
 }

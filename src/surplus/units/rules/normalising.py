@@ -87,7 +87,7 @@ def weight_norm(
     flow.protect(
         Carried(tuple(rows)),
         "a weight normalisation divides by their length; take it off first with"
-        " torch.nn.utils.parametrize.remove_parametrizations",
+        " torch.nn.utils.parametrize.remove_parametrizations, or remove_weight_norm for that of hooks",
     )
     return [Carried(united, weight=flow.of(args[0]).weight), *(Carried() for _ in outputs[1:])]
 
