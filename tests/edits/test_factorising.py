@@ -72,9 +72,11 @@ def test_rank_by_energy_and_by_elbow():
 
 def test_saved_and_loaded(tmp_path):
     model, example = mlp()
+    state = torch.get_rng_state()
     smaller, edits = factorise(model, find_units(model, example), "0", rank=4)
     more, later = factorise(smaller, find_units(smaller, example), "2", rank=3)
     save(tmp_path / "both", more, edits + later)
+    assert torch.equal(torch.get_rng_state(), state)
     again = load(tmp_path / "both", into=mlp()[0])
     assert torch.equal(again(example), more(example))
 

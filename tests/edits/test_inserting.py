@@ -22,9 +22,11 @@ from zoo import build
 def test_a_new_layer_changes_nothing_at_first(name, kind, kernel_size, activation, tmp_path):
     model, example = build(name)
     units = find_units(model, example)
+    state = torch.get_rng_state()
     paths = [path for path, module in model.named_modules() if isinstance(module, kind)]
     deeper, edits = insert(model, units, paths[0], kernel_size, activation)
     assert edits.steps[0].difference <= 1e-12
+    assert torch.equal(torch.get_rng_state(), state)
     assert len(list(deeper.parameters())) == len(list(model.parameters())) + 2
     save(tmp_path / "deeper", deeper, edits)
     again = load(tmp_path / "deeper", into=model)

@@ -87,6 +87,21 @@ def test_blocks_are_copied_evenly():
     assert torch.equal(larger[0].weight[9], model[0].weight[7])
 
 
+def test_mode_layout_and_frozen_weights_stay():
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Conv2d(4, 5, 3)).double().train()
+    model = model.to(memory_format=torch.channels_last)
+    model[2].weight.requires_grad_(False)
+    units = find_units(model, torch.randn(2, 3, 8, 8).double())
+    state = torch.get_rng_state()
+    larger, _ = split(model, units, {"0": [1]}, noise=0.1)
+    assert torch.equal(torch.get_rng_state(), state)
+    assert larger.training and not larger[2].weight.requires_grad
+    for place in (0, 2):
+        assert larger[place].weight.is_contiguous(memory_format=torch.channels_last)
+        assert model[place].weight.is_contiguous(memory_format=torch.channels_last)
+
+
 def test_in_place_every_parameter_stays():
     model, example = mlp()
     optimizer = torch.optim.SGD(model.parameters(), 0.1, momentum=0.9)

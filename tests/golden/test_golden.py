@@ -10,7 +10,17 @@ import torch
 
 from registers import FAMILIES, own
 from surplus.base import Task, decode, encode, members
-from surplus.edits import load
+from surplus.edits import (
+    Count,
+    Edits,
+    Factorisation,
+    Insertion,
+    Kept,
+    Renumbered,
+    Resize,
+    Slice,
+    load,
+)
 from surplus.methods import address
 from surplus.nets import LeNet300100
 from surplus.store import read_bundle, read_document
@@ -199,6 +209,41 @@ def test_a_bundle_of_format_1_is_read():
     torch.testing.assert_close(outputs, expected, rtol=1e-5, atol=1e-6)
 
 
+EDITS_V1 = Edits(
+    (
+        Resize(
+            verb="cut",
+            units=(Kept(layer="conv", size=4, kept=((0, 1), (2, 4))),),
+            slices=(Slice(tensor="conv.weight", axis=0, size=4, kept=((0, 1), (2, 4))),),
+            integers=(Count(module="", name="num_heads", place=None, before=4, after=3),),
+            numbers=(Renumbered(tensor="order", size=4, kept=((0, 1), (2, 4))),),
+            difference=1.5e-7,
+        ),
+        Resize(
+            verb="grow",
+            units=(Kept(layer="conv", size=5, kept=((0, 3),)),),
+            slices=(Slice(tensor="conv.weight", axis=0, size=5, kept=((0, 3),)),),
+            integers=(Count(module="block", name="sizes", place=1, before=3, after=5),),
+        ),
+        Resize(verb="merge", units=(), slices=()),
+        Resize(verb="split", units=(), slices=()),
+        Factorisation(module="fc", rank=3, difference=0.25),
+        Insertion(after="relu", layer="conv2d", width=5, kernel_size=3, activation="relu"),
+    )
+)
+
+
+def test_edits_of_format_1_are_read_and_written():
+    """And records of the first versions, which knew no integers and numbers."""
+    golden = json.loads((HERE / "edits-v1.json").read_text())
+    assert Edits.from_json(golden) == EDITS_V1
+    assert EDITS_V1.to_json() == golden
+    for key in ("integers", "numbers"):
+        del golden[0][key]
+    first, old = EDITS_V1.steps[0], Edits.from_json(golden).steps[0]
+    assert old == dataclasses.replace(first, integers=(), numbers=())
+
+
 def test_a_document_of_format_1_is_read_whole():
     document = read_document(HERE / "spec-v1.json")
     assert document == {"spec": encode(SPEC_V1)}
@@ -235,6 +280,7 @@ def make() -> None:
     save(HERE / "cut-v1.safetensors", smaller, edits, origin)
     outputs = smaller(torch.ones(1, 1, 4, 4)).detach()[0].tolist()
     (HERE / "cut-v1.txt").write_text(" ".join(map(str, outputs)) + "\n")
+    (HERE / "edits-v1.json").write_text(json.dumps(EDITS_V1.to_json(), indent=1) + "\n")
     write_document(HERE / "spec-v1.json", {"spec": encode(recipe("lenet-mnist-10k"))})
 
 

@@ -8,9 +8,9 @@ What lives here:
 - their in-place twins `cut_`, `merge_`, `grow_`, `split_`, `insert_`, `factorise_`, which take the optimiser along;
 - `masked`, what a cut model has to compute, and `NotEqual`, raised where it does not; `example_for`, the example on a
   model's device;
-- `Edits`, the record of what was done: a tuple of `Resize` (made of `Kept` units, the `Slice` of every tensor and the
-  `Count` of every integer that changed), `Factorisation` and `Insertion`; `replay_` repeats it on a fresh model,
-  `sliced` and `sliced_mask` on what is named like its tensors;
+- `Edits`, the record of what was done: a tuple of `Resize` (made of `Kept` units, the `Slice` of every tensor, the
+  `Count` of every integer and what was `Renumbered`), `Factorisation` and `Insertion`; `replay_` repeats it on a fresh
+  model, `sliced` and `sliced_mask` on what is named like its tensors;
 - `save` and `load` (`load_with_edits`), with the `Origin` that says how the first architecture is built; `to_raw` and
   `from_raw`, between torch and the store.
 
@@ -28,7 +28,7 @@ from surplus.edits.inserting import insert
 from surplus.edits.merging import merge
 from surplus.edits.new_units import NewUnits
 from surplus.edits.planning import plan
-from surplus.edits.records import Count, Factorisation, Insertion, Kept, Resize, Slice
+from surplus.edits.records import Count, Factorisation, Insertion, Kept, Renumbered, Resize, Slice
 from surplus.edits.repeating import mergeable
 from surplus.edits.replaying import replay_, sliced, sliced_mask
 from surplus.edits.saving import Origin, load, load_with_edits, save
@@ -46,6 +46,7 @@ __all__ = [
     "NewUnits",
     "NotEqual",
     "Origin",
+    "Renumbered",
     "Resize",
     "Slice",
     "StandIns",

@@ -122,7 +122,7 @@ def resized(tensor: Tensor, slices: Iterable[Slice], grows: bool, fill: float = 
         grows: Whether the tensor becomes the larger of the two.
         fill: What stands at new positions.
     """
-    layout = _layout(tensor)
+    layout = layout_of(tensor)
     for each in slices:
         index = torch.tensor(unpack(each.kept), dtype=torch.int64, device=tensor.device)
         if grows:
@@ -158,7 +158,8 @@ def _refuse(gradients: Any) -> None:
     )
 
 
-def _layout(tensor: Tensor) -> torch.memory_format:
+def layout_of(tensor: Tensor) -> torch.memory_format:
+    """Return how a tensor lies in memory."""
     for dim, layout in ((4, torch.channels_last), (5, torch.channels_last_3d)):
         if tensor.dim() == dim and not tensor.is_contiguous():
             if tensor.is_contiguous(memory_format=layout):

@@ -12,7 +12,7 @@ from surplus.edits.edits import Edits
 from surplus.edits.enlarging import Enlarged, enlarged
 from surplus.edits.growing import check_uncoupled, computed_and_read
 from surplus.edits.intervals import unpack
-from surplus.edits.resize import check, resized_copy
+from surplus.edits.resize import check, layout_of, resized_copy
 from surplus.edits.verifying import difference
 from surplus.units import Group, Units, tensors_of
 
@@ -96,6 +96,8 @@ def _copies(
     """Return the tensors at their larger size, with everything about a new unit as it is for its source."""
     values: dict[str, Tensor] = {}
     tensors = tensors_of(model)
+    for name in plan.step.tensors:
+        values[name] = tensors[name].detach()
     for each in plan.step.slices:
         origin = torch.zeros(each.size, dtype=torch.int64)
         kept = torch.tensor(unpack(each.kept), dtype=torch.int64)
@@ -105,9 +107,12 @@ def _copies(
             for old, new in zip(units[name].slots, larger.slots, strict=True):
                 if (old.tensor, old.axis) == (each.tensor, each.axis):
                     origin[new.index[places]] = old.index[chosen]
-        value = values.get(each.tensor, tensors[each.tensor].detach())
+        value = values[each.tensor]
         values[each.tensor] = value.index_select(each.axis, origin.to(value.device))
-    return values
+    return {
+        name: each.contiguous(memory_format=layout_of(tensors[name]))
+        for name, each in values.items()
+    }
 
 
 def _share_(

@@ -59,11 +59,12 @@ def factors(layer: Any, rank: int) -> nn.Sequential:
     like = {"device": layer.weight.device, "dtype": layer.weight.dtype}
     bias = layer.bias is not None
     if isinstance(layer, nn.Linear):
-        inner = nn.Linear(layer.in_features, rank, bias=False, **like)
-        pair = nn.Sequential(inner, nn.Linear(rank, layer.out_features, bias=bias, **like))
+        inner = _empty(nn.Linear, layer.in_features, rank, bias=False, **like)
+        outer = _empty(nn.Linear, rank, layer.out_features, bias=bias, **like)
     else:
         kind = LAYERS[f"conv{layer.weight.dim() - 2}d"]
-        inner = kind(
+        inner = _empty(
+            kind,
             layer.in_channels,
             rank,
             layer.kernel_size,
@@ -74,8 +75,16 @@ def factors(layer: Any, rank: int) -> nn.Sequential:
             bias=False,
             **like,
         )
-        pair = nn.Sequential(inner, kind(rank, layer.out_channels, 1, bias=bias, **like))
-    return pair.train(layer.training)
+        outer = _empty(kind, rank, layer.out_channels, 1, bias=bias, **like)
+    return nn.Sequential(inner, outer).train(layer.training)
+
+
+def _empty(kind: type[nn.Module], *sizes: Any, **settings: Any) -> nn.Module:
+    """Return a layer of zeros; one that initialises itself would draw from the random stream."""
+    layer: nn.Module = nn.utils.skip_init(kind, *sizes, **settings)  # type: ignore[no-untyped-call]
+    for parameter in layer.parameters():
+        nn.init.zeros_(parameter)
+    return layer
 
 
 def check_factorisable(layer: Any) -> int:
@@ -103,14 +112,12 @@ def inserted(after: nn.Module, step: Insertion, reads: Tensor) -> nn.Sequential:
     """
     like: Any = {"device": reads.device, "dtype": reads.dtype}
     if step.layer == "linear":
-        layer: Any = nn.Linear(step.width, step.width, **like)
+        layer: Any = _empty(nn.Linear, step.width, step.width, **like)
         nn.init.eye_(layer.weight)
     else:
-        layer = LAYERS[step.layer](
-            step.width, step.width, step.kernel_size, padding=step.kernel_size // 2, **like
-        )
+        kind, size = LAYERS[step.layer], step.kernel_size
+        layer = _empty(kind, step.width, step.width, size, padding=size // 2, **like)
         nn.init.dirac_(layer.weight)
-    nn.init.zeros_(layer.bias)
     following = [nn.ReLU()] if step.activation == "relu" else []
     new = nn.Sequential(after, layer, *following)
     for module in (new, layer, *following):

@@ -2,7 +2,7 @@
 
 A rule takes the flow, the operator, its arguments and the tensors that it returned, and says what each of these
 carries. Operators that only move elements need no rule of their own: they are run on the labels. An operator that has
-no rule protects every unit that meets it, by name.
+no rule is tried out, unit by unit; where that does not tell, it protects every unit that meets it, by name.
 To add an operator: enter it in the table of the file whose kind it is.
 """
 
@@ -25,6 +25,7 @@ from surplus.units.rules import (
     moving,
     normalising,
     patches,
+    probed,
     products,
     reducing,
     resampling,
@@ -72,7 +73,10 @@ def _overloads(packet: Any) -> list[Any]:
 def unknown(
     flow: Flow, operator: Any, args: Sequence[Any], kwargs: dict[str, Any], outputs: list[Tensor]
 ) -> list[Carried]:
-    """Protect whatever meets an operator that has no rule."""
+    """Try out an operator that has no rule, and protect whatever meets it if that does not tell what it does."""
+    found = probed.probe(flow, operator, args, kwargs, outputs)
+    if found is not None:
+        return [found]
     for each in elementwise.tensors_in((args, kwargs)):
         flow.protect(flow.of(each), "they meet an operator that Surplus has no rule for")
     return [Carried() for _ in outputs]

@@ -1,0 +1,246 @@
+"""Cutting other people's networks: ours beside torch-pruning, on the networks of the tests and on some that grow.
+
+For every network, each side takes half of every group that it finds, one group at a time, and the result is compared
+with the same network whose readers of the removed units are zeroed. A network is *exact* if at least one group could be
+removed and every result was equal, *silently wrong* if one was not and nothing was said.
+"""
+
+import copy
+import signal
+import warnings
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import torch
+import torch_pruning as tp
+from torch import Tensor, nn
+from torch.utils._pytree import tree_leaves
+
+import surplus as sp
+from subjects import GROWING, TIMED, Block, Made, generated, zoo
+from surplus.edits import masked
+from surplus.passes.costs import latencies, num_macs
+from timing import seconds, settle, spread
+from zoo import run
+
+ROUNDS = 7
+NUM_GENERATED = 100
+PATIENCE_SECONDS = 60
+LAYERS = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
+KINDS = ("exact", "silently wrong", "error", "nothing found")
+
+
+class Outcome(NamedTuple):
+    """What became of one network."""
+
+    num_groups: int
+    num_wrong: int
+    error: str = ""
+
+
+def shapes(outputs: Any) -> list[torch.Size]:
+    """Return the shapes of all outputs."""
+    return [each.shape for each in tree_leaves(outputs) if isinstance(each, Tensor)]
+
+
+def apart(one: Any, other: Any) -> float:
+    """Return the largest difference of outputs, relative to the largest output."""
+    pairs = [
+        (a.double(), b.double())
+        for a, b in zip(tree_leaves(one), tree_leaves(other), strict=True)
+        if isinstance(a, Tensor)
+    ]
+    return max(float((a - b).abs().max() / a.abs().max().clamp_min(1e-12)) for a, b in pairs)
+
+
+@torch.no_grad()
+def ours(make: Callable[[], Made]) -> Outcome:
+    """Take half of every removable group."""
+    model, example = make()
+    units = sp.find_units(model, example)
+    wrong = 0
+    for group in units.removable():
+        scores = sp.score(model, units, sp.scores.Magnitude(), layers=[group.name])
+        mask = sp.keep(scores, 0.5)
+        smaller, _ = sp.cut(model, mask, verify=False)
+        wrong += not apart(run(masked(model, mask), example), run(smaller, example)) < 1e-6
+    return Outcome(len(units.removable()), wrong)
+
+
+@torch.no_grad()
+def theirs(make: Callable[[], Made]) -> Outcome:
+    """Take half of every group that has a dense or convolutional layer at its root."""
+    model, example = make()
+    done, wrong = 0, 0
+    for root, module in model.named_modules():
+        if not isinstance(module, LAYERS):
+            continue
+        smaller, zeroed = copy.deepcopy(model), copy.deepcopy(model)
+        with torch.enable_grad():
+            graph = tp.DependencyGraph().build_dependency(smaller, example)
+        chosen = smaller.get_submodule(root)
+        width = graph.get_out_channels(chosen)
+        pruning = graph.get_pruner_of_module(chosen).prune_out_channels
+        group = graph.get_pruning_group(chosen, pruning, list(range(width // 2)))
+        if width < 2 or not graph.check_pruning_group(group):
+            continue
+        coupled = zero_readers_(zeroed, smaller, graph, group)
+        group.prune()
+        whole, part = run(zeroed, example), run(smaller, example)
+        if shapes(whole) != shapes(part):
+            continue  # the outputs of the network: the task's, not surplus
+        done += 1
+        wrong += not coupled and not apart(whole, part) < 1e-6
+    return Outcome(done, wrong)
+
+
+def zero_readers_(zeroed: nn.Module, smaller: nn.Module, graph: Any, group: Any) -> bool:
+    """In place: zero what reads the units of a group; say whether a normalisation makes the result another anyway."""
+    names = {id(each): path for path, each in smaller.named_modules()}
+    coupled = False
+    for item in group:
+        path = names.get(id(item.dep.target.module))
+        layer = None if path is None else zeroed.get_submodule(path)
+        coupled |= isinstance(layer, nn.LayerNorm | nn.GroupNorm)
+        if graph.is_in_channel_pruning_fn(item.dep.handler) and isinstance(layer, LAYERS):
+            layer.weight[:, item.idxs] = 0
+    return coupled
+
+
+def tried(attempt: Callable[[Callable[[], Made]], Outcome], make: Callable[[], Made]) -> Outcome:
+    """Attempt a network; an exception is an outcome, and so is no end in sight."""
+    signal.alarm(PATIENCE_SECONDS)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            return attempt(make)
+        except Exception as failed:  # whatever it raises counts as not handled
+            return Outcome(0, 0, type(failed).__name__)
+        finally:
+            signal.alarm(0)
+
+
+def give_up(number: int, frame: object) -> None:
+    """Stop what takes too long."""
+    raise TimeoutError
+
+
+def verdict(outcome: Outcome) -> str:
+    """Name what became of a network."""
+    if outcome.error:
+        return f"error ({outcome.error})"
+    if outcome.num_groups == 0:
+        return "nothing found"
+    return "silently wrong" if outcome.num_wrong else "exact"
+
+
+def exactness(title: str, cases: dict[str, Callable[[], Made]], listed: bool) -> None:
+    """Print how many networks each side cuts exactly, and where they differ."""
+    sides = {"ours": ours, "torch-pruning": theirs}
+    found = {
+        side: {n: tried(work, make) for n, make in cases.items()} for side, work in sides.items()
+    }
+    print(f"| {title} | {' | '.join(KINDS)} | groups |\n{'|---' * (len(KINDS) + 2)}|")
+    for side, outcomes in found.items():
+        verdicts = [verdict(each).partition(" (")[0] for each in outcomes.values()]
+        groups = sum(each.num_groups for each in outcomes.values())
+        counts = " | ".join(str(verdicts.count(kind)) for kind in KINDS)
+        print(f"| {side} | {counts} | {groups} |", flush=True)
+    if listed:
+        print("\n| network | ours | torch-pruning |\n|---|---|---|")
+        for name in cases:
+            mine, other = (verdict(found[side][name]) for side in sides)
+            if mine != other:
+                print(f"| {name} | {mine} | {other} |")
+    print(flush=True)
+
+
+def cut_ours(model: nn.Module, example: Tensor, sparsity: float = 0.5) -> nn.Module:
+    """Trace, score, plan and cut."""
+    units = sp.find_units(model, example)
+    mask = sp.keep(sp.score(model, units, sp.scores.Magnitude()), sparsity)
+    smaller, _ = sp.cut(model, mask, verify=False)
+    return smaller
+
+
+def cut_theirs(model: nn.Module, example: Tensor, sparsity: float = 0.5) -> nn.Module:
+    """The same with torch-pruning, on a copy as ours."""
+    smaller = copy.deepcopy(model)
+    last = [each for each in smaller.modules() if isinstance(each, nn.Linear)][-1]
+    heads = {each.qkv: each.num_heads for each in smaller.modules() if isinstance(each, Block)}
+    pruner = tp.pruner.MagnitudePruner(
+        smaller,
+        example,
+        importance=tp.importance.MagnitudeImportance(p=2),
+        pruning_ratio=sparsity,
+        ignored_layers=[last],
+        num_heads=heads,
+        prune_num_heads=bool(heads),
+        head_pruning_ratio=sparsity,
+    )
+    pruner.step()
+    for block in smaller.modules():
+        if isinstance(block, Block):  # what its user has to mend by hand
+            block.num_heads = pruner.num_heads[block.qkv]
+            block.head_dim = block.qkv.out_features // (3 * block.num_heads)
+    return smaller
+
+
+def growing() -> None:
+    """Print how long planning and cutting takes, both sides warm and in turn."""
+    print("| to trace, score, plan and cut | ours [s] | torch-pruning [s] | ours / torch-pruning |")
+    print("|---|---|---|---|")
+    for name, (make, shape) in GROWING.items():
+        torch.manual_seed(0)
+        model, example = make().eval(), torch.randn(shape)
+        pairs = []
+        for _ in range(ROUNDS + 1):  # the first one is to get warm
+            one = seconds(lambda: cut_ours(model, example))  # noqa: B023
+            other = seconds(lambda: cut_theirs(model, example))  # noqa: B023
+            pairs.append((one, other))
+        mine, others = zip(*pairs[1:], strict=True)
+        ratio = spread([a / b for a, b in pairs[1:]])
+        print(f"| {name} | {spread(mine)} | {spread(others)} | **{ratio}** |", flush=True)
+    print()
+
+
+def speed() -> None:
+    """Print how much faster a cut network is, beside how many multiply-accumulates it saves."""
+    print(
+        "| network, batch 8 | sparsity | MACs, dense / cut | latency, dense / cut"
+        " | MACs, dense / torch-pruning | latency, dense / torch-pruning |"
+    )
+    print("|---|---|---|---|---|---|")
+    for name, (make, shape) in TIMED.items():
+        for sparsity in (0.3, 0.5, 0.7):
+            torch.manual_seed(0)
+            model, example = make().eval(), torch.randn(shape)
+            cuts = [cut(model, example, sparsity).eval() for cut in (cut_ours, cut_theirs)]
+            cells = []
+            macs = [num_macs(each, example) for each in (model, *cuts)]
+            timed = latencies([model, *cuts], example, 30)
+            for place in (1, 2):
+                cells.append(f"{macs[0] / macs[place]:.2f}")
+                faster = timed[0].median / timed[place].median
+                slow, fast = (
+                    timed[0].median / timed[place].upper,
+                    timed[0].median / timed[place].lower,
+                )
+                cells.append(f"{faster:.2f} ({slow:.2f} to {fast:.2f})")
+            print(f"| {name} | {sparsity} | {' | '.join(cells)} |", flush=True)
+
+
+def main() -> None:
+    """Print all tables."""
+    settle()
+    signal.signal(signal.SIGALRM, give_up)
+    print(f"torch {torch.__version__}, torch-pruning {tp.__version__}, 1 thread\n")
+    networks = dict(zoo())
+    exactness(f"{len(networks)} networks of the tests", networks, listed=True)
+    exactness(f"{NUM_GENERATED} random networks", dict(generated(NUM_GENERATED)), listed=False)
+    growing()
+    speed()
+
+
+if __name__ == "__main__":
+    main()
