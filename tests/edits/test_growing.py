@@ -15,6 +15,9 @@ from surplus.masks import Mask
 from surplus.units import copied, find_units, tensors_of
 from zoo import ZOO, build, run
 
+COMPUTED = ("spectral_norm", "spectral_norm_by_hook", "spectral_lstm")
+"""Networks whose weights depend on all their rows at once."""
+
 
 def leaves(outputs):
     return [t for t in torch.utils._pytree.tree_leaves(outputs) if isinstance(t, torch.Tensor)]
@@ -50,7 +53,11 @@ def test_every_group_grows_and_computes_what_it_did(name):
     groups = [group for group in groups if group not in tied]
     groups = groups[:3] + groups[3:][-3:]
     for group in groups:
-        larger, edits = grow(model, units, {group.name: new_units(units, group, generator)})
+        try:
+            larger, edits = grow(model, units, {group.name: new_units(units, group, generator)})
+        except InvalidArgument as refused:
+            assert name in COMPUTED and "with more units in it" in str(refused)
+            continue
         assert edits.steps[0].difference <= 1e-10
         assert sum(p.numel() for p in larger.parameters()) > sum(
             p.numel() for p in model.parameters()

@@ -7,6 +7,9 @@ from surplus.edits import split, split_
 from surplus.units import find_units
 from zoo import ZOO, build
 
+COMPUTED = ("spectral_norm", "spectral_norm_by_hook", "spectral_lstm", "parametrised")
+"""Networks whose weights depend on all their rows at once, or on a size."""
+
 
 @pytest.mark.parametrize("name", ZOO)
 def test_every_group_is_split_and_computes_what_it_did(name):
@@ -23,7 +26,11 @@ def test_every_group_is_split_and_computes_what_it_did(name):
             with pytest.raises(InvalidArgument, match="computed and read by the same weight"):
                 split(model, units, {group.name: chosen})
             continue
-        larger, edits = split(model, units, {group.name: chosen}, noise=0.3)
+        try:
+            larger, edits = split(model, units, {group.name: chosen}, noise=0.3)
+        except InvalidArgument as refused:
+            assert name in COMPUTED and "with more units in it" in str(refused)
+            continue
         assert edits.steps[0].difference <= 1e-10
         assert sum(p.numel() for p in larger.parameters()) > sum(
             p.numel() for p in model.parameters()

@@ -137,7 +137,7 @@ def _as_usual(
         leaf = slot.tensor.rpartition(".")[2]
         if "bias" in leaf or leaf == "running_mean":
             row = torch.zeros_like(vectors[0])
-        elif leaf == "running_var":
+        elif leaf == "running_var" or leaf.endswith("_mask"):
             row = torch.ones_like(vectors[0])
         else:
             row = vectors.double().mean(0).to(vectors)
@@ -174,6 +174,22 @@ def check_uncoupled(units: Units, names: Iterable[str]) -> None:
             )
 
 
+def check_not_computed(units: Units, names: Iterable[str], apart: NotEqual) -> None:
+    """Say that weights which are computed from all others, as by spectral norm, are why outputs are apart.
+
+    Raises:
+        InvalidArgument: that is so.
+    """
+    for name in names:
+        for slot in units[name].slots:
+            if ".parametrizations." in f".{slot.tensor}" or slot.tensor.endswith("_orig"):
+                raise InvalidArgument(
+                    f"`{slot.tensor}`, which has units of `{name}`, is what a parametrisation or a hook computes a"
+                    " weight from, and with more units in it the weight of those that are there becomes another."
+                    " Pass `verify=False` to edit all the same."
+                ) from apart
+
+
 def computed_and_read(group: Group) -> str | None:
     """Return the weight that both computes and reads the units of a group, as a tied one does, or None."""
     computing = {(slot.tensor, slot.axis) for slot in group.incoming}
@@ -193,6 +209,7 @@ def _verified(
     try:
         return difference(model, larger, model, units.example, ("original", "larger"))
     except NotEqual as apart:
+        check_not_computed(units, new, apart)
         speaking = [name for name, each in new.items() if each.silent and each.outgoing is not None]
         if not speaking:
             raise

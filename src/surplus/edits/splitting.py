@@ -10,10 +10,10 @@ from torch import Tensor, nn
 from surplus.base import InvalidArgument
 from surplus.edits.edits import Edits
 from surplus.edits.enlarging import Enlarged, enlarged
-from surplus.edits.growing import check_uncoupled, computed_and_read
+from surplus.edits.growing import check_not_computed, check_uncoupled, computed_and_read
 from surplus.edits.intervals import unpack
 from surplus.edits.resize import check, layout_of, resized_copy
-from surplus.edits.verifying import difference
+from surplus.edits.verifying import NotEqual, difference
 from surplus.units import Group, Units, tensors_of
 
 
@@ -67,7 +67,11 @@ def split(
     step = plan.step
     if verify:
         check_uncoupled(units, sources)
-        apart = difference(model, larger, model, units.example, ("original", "split"))
+        try:
+            apart = difference(model, larger, model, units.example, ("original", "split"))
+        except NotEqual as changed:
+            check_not_computed(units, sources, changed)
+            raise
         step = replace(step, difference=apart)
     return larger, Edits((step,))
 
