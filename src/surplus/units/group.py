@@ -25,7 +25,10 @@ class Slot:
     def vectors(self, tensor: Float[Tensor, "..."]) -> Float[Tensor, "units slice"]:
         """Return each unit's slice of the tensor, flattened."""
         units, width = self.index.shape
-        chosen = tensor.index_select(self.axis, self.index.reshape(-1).to(tensor.device))
+        positions = self.index.reshape(-1)
+        chosen = tensor
+        if not torch.equal(positions, torch.arange(tensor.shape[self.axis])):
+            chosen = tensor.index_select(self.axis, positions.to(tensor.device))
         moved = chosen.movedim(self.axis, 0)
         return moved.reshape(units, width * moved[0].numel())
 
