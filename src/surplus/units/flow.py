@@ -112,6 +112,8 @@ class Flow:
         """How many axes each tensor of the model has."""
         self.parameters: set[str] = set()
         """Which tensors of the model are parameters."""
+        self.used: set[int] = set()
+        """The identities of all tensors that operators read."""
         self.singles: dict[str, int] = {}
         """Weights that compute a single unit, and at which operator they do."""
         self.embeddings: set[str] = set()

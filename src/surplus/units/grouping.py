@@ -150,7 +150,8 @@ def _group(flow: Flow, resolved: Resolved, draft: _Draft, tap: Tap | None) -> Gr
     if not incoming:
         incoming, carried = (carried or outgoing)[:1], carried[1:]
         outgoing = tuple(slot for slot in outgoing if slot not in incoming)
-        protected = "no weights compute them"
+        used = any(id(flow.tensors[slot.tensor]) in flow.used for slot in slots.values())
+        protected = "no weights compute them" if used else "nothing uses them on this example"
     elif len(draft.roots) == 1 and protected is None:
         protected = "they can only go all at once"
     return Group(
@@ -185,12 +186,10 @@ def _constraints(draft: _Draft, resolved: Resolved) -> tuple[Constraint, ...]:
 def _kind(flow: Flow, slot: Slot, units: Tensor, resolved: Resolved) -> Kind:
     if flow.num_axes[slot.tensor] > 2:
         return "filter"
-    if slot.tensor in flow.embeddings and slot.axis > 0:
-        return "embedding feature"
     heads = [resolved.roots[ids.reshape(-1)] for ids in flow.heads]
     if heads and bool(torch.isin(units[:1], torch.cat(heads)).any()):
         return "head"
-    return "neuron"
+    return "embedding feature" if slot.tensor in flow.embeddings and slot.axis > 0 else "neuron"
 
 
 def _layer(tensor: str) -> str:

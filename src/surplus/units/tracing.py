@@ -180,6 +180,7 @@ class _Tracer(TorchDispatchMode):  # type: ignore[no-untyped-call]
         flow = self._flow
         flow.order += 1
         flow.place = self._places.next(operator)
+        flow.used |= {id(each) for each in tree_leaves((args, kwargs)) if isinstance(each, Tensor)}
         flow.operator = str(operator.overloadpacket)
         tensors = [each for each in tree_leaves(outputs) if isinstance(each, Tensor)]
         results = [NOTHING for _ in tensors]
