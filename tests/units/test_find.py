@@ -248,6 +248,20 @@ def test_a_layer_that_does_not_exist_lists_the_layers(mlp, example):
         find_units(mlp, example)["fc1"]
 
 
+def test_what_does_not_run_says_so():
+    class Half(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.seen, self.unseen = nn.Linear(4, 2), nn.Linear(4, 3)
+            self.shift = nn.Parameter(torch.ones(4))
+
+        def forward(self, x):
+            return self.seen(x + self.shift)
+
+    units = find_units(Half(), torch.zeros(2, 4))
+    assert units["unseen[0:3]"].protected == "the run on the example never uses this layer"
+
+
 def residual():
     class Block(nn.Sequential):
         def forward(self, x):

@@ -228,6 +228,28 @@ CASES = {
             "b": "the data choose among them (`aten.masked_scatter`",
         },
     ),
+    "a gather that repeats": Case(
+        lambda net, x: net.a(x).gather(1, NUMBERS[:, :2, None].repeat(1, 1, net.a(x).shape[2])),
+        STEPS,
+        linear(),
+        {"a": None},
+    ),
+    "systems of equations": Case(
+        lambda net, x: torch.linalg.solve_triangular(
+            torch.eye(5, dtype=x.dtype) + (x @ x.mT).tril(-1), net.a(x), upper=False
+        ),
+        STEPS,
+        linear(),
+        {"a": None},
+    ),
+    "a system of units": Case(
+        lambda net, x: torch.linalg.solve(torch.eye(6, dtype=x.dtype) + net.c, net.a(x).mT).mT,
+        ROWS,
+        linear(c=parameter(6, 6)),
+        {
+            "a": "they are the rows of a system of equations (`aten._linalg_solve_ex`",
+        },
+    ),
     "a mean over what is seen": Case(pooled, STEPS, linear(), {"a": None}),
     "a mask as wide": Case(
         lambda net, x: net.a(x).masked_fill(SEEN[:, :, None].expand_as(net.a(x)) == 0, 0.0),

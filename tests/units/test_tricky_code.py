@@ -1,5 +1,7 @@
 """Code that a tracer could get wrong: each is cut exactly, protected with a reason, or refused by name."""
 
+from dataclasses import dataclass
+
 import pytest
 import torch
 from torch import nn
@@ -7,7 +9,7 @@ from torch.nn import functional as F
 
 import surplus.units.flow
 from surplus.base import InvalidArgument
-from surplus.edits import NotEqual, cut, masked
+from surplus.edits import NotEqual, cut, cut_, masked, replay_
 from surplus.edits.verifying import difference
 from surplus.masks import Mask, Scores, keep
 from surplus.passes import activations
@@ -230,6 +232,65 @@ def heads(form):
             return self.out(y.transpose(1, 2).flatten(2))
 
     return Heads().double()
+
+
+@dataclass(frozen=True)
+class Settings:
+    width: int = 6
+    heads: int = 3
+    sizes: tuple[int, ...] = (4, 6)
+
+
+class Configured(nn.Module):
+    """Two layers whose sizes the code reads from settings, which both hold, as do other models."""
+
+    def __init__(self, settings):
+        super().__init__()
+        self.settings = settings
+        self.layers = nn.ModuleList(ConfiguredLayer(settings) for _ in range(2))
+        self.last = nn.Linear(6, 2)
+
+    def forward(self, x):
+        for layer in self.layers:
+            x = layer(x)
+        return self.last(x) * self.settings.sizes[0]
+
+
+class ConfiguredLayer(nn.Module):
+    def __init__(self, settings):
+        super().__init__()
+        self.settings = settings
+        self.qkv, self.out = nn.Linear(6, 18), nn.Linear(6, 6)
+
+    def forward(self, x):
+        s = self.settings
+        b, t, _ = x.shape
+        q, k, v = (
+            each.view(b, t, s.heads, -1).transpose(1, 2)
+            for each in self.qkv(x).split(s.width, dim=2)
+        )
+        y = (q @ k.mT).softmax(-1) @ v
+        return x + self.out(y.transpose(1, 2).reshape(b, t, s.width))
+
+
+def test_integers_of_settings_follow_in_all_layers():
+    settings = Settings()
+    model, x = Configured(settings).double(), torch.randn(2, 5, 6).double()
+    units = cut_halves(model, x)
+    (group,) = (each for each in units.removable() if each.kind == "head")
+    assert {slot.tensor for slot in group.incoming} == {f"layers.{i}.qkv.weight" for i in range(2)}
+    mask = Mask.full(units)
+    mask.kept[group.name][1] = False
+    smaller, edits = cut(model, mask)
+    assert smaller.settings is smaller.layers[0].settings is smaller.layers[1].settings
+    assert smaller.settings == Settings(width=4, heads=2)
+    assert {each.name for each in edits.steps[0].integers} == {"settings.width", "settings.heads"}
+    cut_(model, mask)
+    other = Configured(settings).double()
+    assert settings == Settings() and model.settings == Settings(width=4, heads=2)
+    assert other(x).shape == model(x).shape
+    replay_(other, edits)
+    assert other.layers[1].settings == Settings(width=4, heads=2) and settings == Settings()
 
 
 def test_what_attention_is_scaled_by_stays():

@@ -1,5 +1,6 @@
 """Resizing the tensors of a model, to fewer positions or to more: the one place where shapes change."""
 
+import copy
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -8,7 +9,7 @@ from torch import Tensor, nn
 
 from surplus.base import InvalidArgument
 from surplus.edits.intervals import unpack
-from surplus.edits.records import Resize, Slice
+from surplus.edits.records import Count, Resize, Slice
 from surplus.edits.sizes import correct_sizes
 from surplus.units import (
     copied,
@@ -105,12 +106,25 @@ def correct_(model: nn.Module, changed: set[int], step: Resize) -> None:
         for module in reversed(touched):  # inner ones first: what holds them looks at them
             correct_sizes(module)
     for each in step.integers:
-        module = model.get_submodule(each.module)
-        value: Any = each.after
-        if each.place is not None:
-            old = getattr(module, each.name)
-            value = type(old)(value if place == each.place else v for place, v in enumerate(old))
-        setattr(module, each.name, value)
+        _set_(model, each)
+
+
+def _set_(model: nn.Module, count: Count) -> None:
+    """In place: set an integer of a module, or of settings that it holds; of these the model gets a copy of its own."""
+    holder: Any = model.get_submodule(count.module)
+    settings, _, name = count.name.rpartition(".")
+    if settings:
+        shared = getattr(holder, settings)
+        holder = copy.copy(shared)
+        for module in model.modules():
+            for attribute, value in list(vars(module).items()):
+                if value is shared:
+                    vars(module)[attribute] = holder
+    value = count.after
+    if count.place is not None:
+        old = getattr(holder, name)
+        value = type(old)(value if place == count.place else v for place, v in enumerate(old))
+    vars(holder)[name] = value
 
 
 def resized(tensor: Tensor, slices: Iterable[Slice], grows: bool, fill: float = 0.0) -> Tensor:

@@ -222,12 +222,10 @@ def _constraints(draft: _Draft, resolved: Resolved) -> tuple[Constraint, ...]:
 def _kind(flow: Flow, slot: Slot, units: Tensor, resolved: Resolved) -> Kind:
     if flow.num_axes[slot.tensor] > 2:
         return "filter"
-    if slot.tensor in flow.embeddings and slot.axis > 0:
-        return "embedding feature"
     heads = [resolved.roots[ids.reshape(-1)] for ids in flow.heads]
     if heads and bool(torch.isin(units[:1], torch.cat(heads)).any()):
         return "head"
-    return "neuron"
+    return "embedding feature" if slot.tensor in flow.embeddings and slot.axis > 0 else "neuron"
 
 
 def _layer(tensor: str) -> str:

@@ -15,10 +15,11 @@ from surplus.units.calling import called_by_torch
 from surplus.units.flow import Dimension, Flow, Integer, Lookup
 
 SIZED = {
-    "view", "reshape", "expand", "expand_as", "unflatten", "broadcast_to", "zeros", "ones", "empty", "full",
+    "view", "reshape", "expand", "expand_as", "unflatten", "broadcast_to", "zeros", "ones", "empty", "full", "repeat",
     "new_zeros", "new_ones", "new_empty", "new_full", "rand", "randn",
 }  # fmt: skip
 """Functions that take the sizes of what they return."""
+REPEATING = ("expand", "expand_as", "broadcast_to")
 OPAQUE = {
     "numpy",
     "__array__",
@@ -119,7 +120,7 @@ for _name in ("eq", "ne", "lt", "le", "gt", "ge"):
 
 
 class _Replaced(NamedTuple):
-    module: nn.Module
+    attributes: dict[str, Any]
     name: str
     original: Any
 
@@ -129,23 +130,42 @@ def noted_integers(model: nn.Module, flow: Flow) -> Iterator[None]:
     """Let the integers of the user's modules remember where they come from, and watch where they are used as sizes."""
     replaced: list[_Replaced] = []
     try:
-        for path, module in model.named_modules():
-            if type(module).__module__.startswith("torch.nn.") and type(module) is not nn.Unflatten:
-                continue  # their integers follow from the shapes of their tensors
-            for name, value in list(vars(module).items()):
-                noted = _noted(value, path, name, flow)
+        for path, prefix, attributes in _holders(model):
+            for name, value in list(attributes.items()):
+                noted = _noted(value, path, prefix + name, flow)
                 if noted is not None:
-                    replaced.append(_Replaced(module, name, value))
-                    vars(module)[name] = noted
+                    replaced.append(_Replaced(attributes, name, value))
+                    attributes[name] = noted
         with _Watch(flow):
             yield
     finally:
-        for module, name, original in replaced:
-            vars(module)[name] = original
+        for attributes, name, original in replaced:
+            attributes[name] = original
+
+
+def _holders(model: nn.Module) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    """Yield the attributes of the user's modules, and of the settings that these hold, with where they are."""
+    seen: set[int] = set()
+    for path, module in model.named_modules():
+        if type(module).__module__.startswith("torch.nn.") and type(module) is not nn.Unflatten:
+            continue  # their integers follow from the shapes of their tensors
+        yield path, "", vars(module)
+        for name, value in list(vars(module).items()):
+            if is_settings(value) and id(value) not in seen:
+                seen.add(id(value))
+                yield path, f"{name}.", vars(value)
+
+
+def is_settings(value: Any) -> bool:
+    """Say whether an attribute of a module is an object that holds settings, as a configuration does."""
+    if isinstance(value, nn.Module | Tensor | type) or callable(value):
+        return False
+    library = type(value).__module__.partition(".")[0]
+    return hasattr(value, "__dict__") and library not in ("builtins", "collections", "torch")
 
 
 def _noted(value: Any, path: str, name: str, flow: Flow) -> Any:
-    if name.startswith("_"):
+    if name.rpartition(".")[2].startswith("_"):
         return None
     if type(value) is int:
         return Noted(value, Integer(path, name, None), flow)
@@ -186,8 +206,11 @@ class _Watch(TorchFunctionMode):
                     other = args[1] if len(args) > 1 else kwargs["other"]
                     args = (args[0], self._lengths([other], tuple(other.shape)))
                 for axis, size in _sizes(name, args, kwargs, result.dim()):
-                    repeats = bare and _repeats(name, args, result, axis)
-                    self._note(size, result, axis, repeats)
+                    repeats = _repeats(name, args, result, axis)
+                    if name == "repeat" and not repeats:
+                        continue  # not a size, but how often
+                    given = size if isinstance(size, int) else int(size)  # or a tensor of one
+                    self._note(given, result, axis, repeats and bare)
         return result
 
     def _before(self, name: str, args: Sequence[Any], kwargs: dict[str, Any]) -> None:
@@ -256,7 +279,7 @@ def _sizes(
 
 def _repeats(name: str, args: Sequence[Any], result: Tensor, axis: int) -> bool:
     """Say whether an axis of a result repeats what is there once, so that it is as long as was asked for."""
-    if name not in ("expand", "expand_as", "broadcast_to") or result.shape[axis] == 1:
+    if name not in (*REPEATING, "repeat") or result.shape[axis] == 1:
         return False
     own = axis - result.dim() + args[0].dim()
     return own < 0 or args[0].shape[own] == 1

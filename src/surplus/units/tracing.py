@@ -181,7 +181,7 @@ class _Tracer(TorchDispatchMode):  # type: ignore[no-untyped-call]
         flow.order += 1
         flow.place = self._places.next(operator)
         flow.operator = str(operator.overloadpacket)
-        flow.note_use(args)
+        flow.note_use((args, kwargs))
         tensors = [each for each in tree_leaves(outputs) if isinstance(each, Tensor)]
         results = [NOTHING for _ in tensors]
         with flow.guarded((args, kwargs)):

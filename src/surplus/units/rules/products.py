@@ -4,12 +4,16 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from surplus.units.flow import Flow
 from surplus.units.labels import Carried, Label, merged
 from surplus.units.rules.contracting import FIXED, UNWEIGHTED, contract, product
-from surplus.units.rules.indexing import CHOSEN
+from surplus.units.rules.elementwise import combined
+from surplus.units.rules.indexing import CHOSEN, held
+
+SYSTEM = "they are the rows of a system of equations"
 
 
 def bilinear(
@@ -97,4 +101,23 @@ def by_blocks(
     return [Carried(tuple(Label(each.ids[:, 0, 0, :], each.zero) for each in labels))]
 
 
+def solved(
+    flow: Flow, operator: Any, args: Sequence[Any], kwargs: dict[str, Any], outputs: list[Tensor]
+) -> list[Carried]:
+    """Solve systems of equations, which stay as large as they are: only several of them, or several columns, can go."""
+    matrix, columns = args[:2]
+    if matrix.dim() != columns.dim():
+        for each in (matrix, columns):
+            flow.protect(flow.of(each), SYSTEM)
+        return [Carried() for _ in outputs]
+    rows = columns.dim() - (2 if kwargs.get("left", True) else 1)
+    held(flow, matrix, [matrix.dim() - 2, matrix.dim() - 1], SYSTEM)
+    held(flow, columns, [rows], SYSTEM)
+    systems = matrix.new_empty((*matrix.shape[:-2], 1, 1))
+    flow.set(systems, flow.of(matrix))
+    carried = combined(flow, torch.ops.aten.div.Tensor, (), [columns, systems], columns.shape)
+    return [carried, *(Carried() for _ in outputs[1:])]
+
+
 RULES = {"_trilinear": bilinear, "_cdist_forward": distances, "_grouped_mm": by_blocks}
+RULES |= dict.fromkeys(("linalg_solve_triangular", "_linalg_solve_ex"), solved)
