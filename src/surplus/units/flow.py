@@ -149,11 +149,10 @@ class Flow:
         known: Carried = self._carried.get(tensor, NOTHING)  # type: ignore[no-untyped-call]
         return known
 
-    def note_use(self, args: Sequence[Any]) -> None:
+    def note_use(self, arguments: Any) -> None:
         """Note which tensors of the model an operator was given, alone or in lists."""
-        for each in args:
-            for one in each if isinstance(each, list | tuple) else (each,):
-                self.unused.pop(id(one), None)
+        for each in tree_leaves(arguments):
+            self.unused.pop(id(each), None)
 
     def note_blocks(self, tensor: Tensor, axis: int, num_blocks: int) -> None:
         """Note that an axis is made of equal blocks, as many as a literal says."""
