@@ -314,9 +314,9 @@ def test_a_layer_is_ignored_by_any_of_its_names():
 
 @pytest.mark.message
 def test_a_name_to_ignore_that_matches_nothing_is_an_error(mlp, example):
-    message = r"There is no layer called `1.0.weigth`. Known: 0, 1.0, 1.2, 2.0"
+    message = r"There is no layer called `1.0.weights`. Known: 0, 1.0, 1.2, 2.0"
     with pytest.raises(UnknownName, match=message):
-        find_units(residual(), torch.zeros(2, 4), ignore=("0", "1.0.weigth"))
+        find_units(residual(), torch.zeros(2, 4), ignore=("0", "1.0.weights"))
     with pytest.raises(UnknownName, match=r"There is no layer called `head.\*`. Known: 0, 2, 4"):
         find_units(mlp, example, ignore=("head.*",))
 
