@@ -1,8 +1,9 @@
 """Cutting other people's networks: ours beside torch-pruning, on the networks of the tests and on some that grow.
 
 For every network, each side takes half of every group that it finds, one group at a time, and the result is compared
-with the same network whose readers of the removed units are zeroed. A network is *exact* if at least one group could be
-removed and every result was equal, *silently wrong* if one was not and nothing was said.
+with the same network in which all weights of the removed units are zero. No side gets code for a single network. A
+group is *exact* if the two are equal, *wrong* if they are not and nothing was said, and *fails* if it or the cut
+network raises. A network is exact if it has groups and all of them are.
 """
 
 import copy
@@ -27,15 +28,26 @@ ROUNDS = 7
 NUM_GENERATED = 100
 PATIENCE_SECONDS = 60
 LAYERS = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
+TRANSPOSED = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
 KINDS = ("exact", "silently wrong", "error", "nothing found")
 
 
 class Outcome(NamedTuple):
-    """What became of one network."""
+    """What became of the groups of one network."""
 
-    num_groups: int
-    num_wrong: int
+    num_exact: int = 0
+    num_wrong: int = 0
+    num_failed: int = 0
     error: str = ""
+
+    @property
+    def verdict(self) -> str:
+        """What became of the network."""
+        if self.num_wrong:
+            return f"silently wrong ({self.num_wrong} of {sum(self[:3])} groups)"
+        if self.num_failed or self.error:
+            return f"error ({self.error or f'{self.num_failed} of {sum(self[:3])} groups'})"
+        return "exact" if self.num_exact else "nothing found"
 
 
 def shapes(outputs: Any) -> list[torch.Size]:
@@ -58,53 +70,98 @@ def ours(make: Callable[[], Made]) -> Outcome:
     """Take half of every removable group."""
     model, example = make()
     units = sp.find_units(model, example)
-    wrong = 0
+    counts = [0, 0, 0]
     for group in units.removable():
-        scores = sp.score(model, units, sp.scores.Magnitude(), layers=[group.name])
-        mask = sp.keep(scores, 0.5)
-        smaller, _ = sp.cut(model, mask, verify=False)
-        wrong += not apart(run(masked(model, mask), example), run(smaller, example)) < 1e-6
-    return Outcome(len(units.removable()), wrong)
+        try:
+            scores = sp.score(model, units, sp.scores.Magnitude(), layers=[group.name])
+            mask = sp.keep(scores, 0.5)
+            smaller, _ = sp.cut(model, mask, verify=False)
+            equal = apart(run(masked(model, mask), example), run(smaller, example)) < 1e-6
+            counts[0 if equal else 1] += 1
+        except Exception:  # whatever it raises counts as failed
+            counts[2] += 1
+    return Outcome(*counts)
 
 
 @torch.no_grad()
 def theirs(make: Callable[[], Made]) -> Outcome:
     """Take half of every group that has a dense or convolutional layer at its root."""
     model, example = make()
-    done, wrong = 0, 0
+    counts = [0, 0, 0]
     for root, module in model.named_modules():
-        if not isinstance(module, LAYERS):
+        if type(module) not in LAYERS or len(module.weight) < 2:
             continue
         smaller, zeroed = copy.deepcopy(model), copy.deepcopy(model)
         with torch.enable_grad():
             graph = tp.DependencyGraph().build_dependency(smaller, example)
-        chosen = smaller.get_submodule(root)
-        width = graph.get_out_channels(chosen)
-        pruning = graph.get_pruner_of_module(chosen).prune_out_channels
-        group = graph.get_pruning_group(chosen, pruning, list(range(width // 2)))
-        if width < 2 or not graph.check_pruning_group(group):
-            continue
-        coupled = zero_readers_(zeroed, smaller, graph, group)
-        group.prune()
-        whole, part = run(zeroed, example), run(smaller, example)
-        if shapes(whole) != shapes(part):
-            continue  # the outputs of the network: the task's, not surplus
-        done += 1
-        wrong += not coupled and not apart(whole, part) < 1e-6
-    return Outcome(done, wrong)
+        try:
+            equal = taken(graph, smaller, zeroed, root, example)
+        except TimeoutError:
+            raise
+        except Exception:  # whatever it raises counts as failed
+            counts[2] += 1
+        else:
+            if equal is not None:
+                counts[0 if equal else 1] += 1
+    return Outcome(*counts)
 
 
-def zero_readers_(zeroed: nn.Module, smaller: nn.Module, graph: Any, group: Any) -> bool:
-    """In place: zero what reads the units of a group; say whether a normalisation makes the result another anyway."""
+def taken(
+    graph: Any, smaller: nn.Module, zeroed: nn.Module, root: str, example: Any
+) -> bool | None:
+    """Take half of one group; say whether the result is the network with zeros, or None for what is not to be taken."""
+    chosen = smaller.get_submodule(root)
+    pruning = graph.get_pruner_of_module(chosen).prune_out_channels
+    width = graph.get_out_channels(chosen)
+    group = graph.get_pruning_group(chosen, pruning, list(range(width // 2)))
+    if not graph.check_pruning_group(group):
+        return None
+    coupled = zero_(zeroed, smaller, graph, group)
+    group.prune()
+    whole, part = run(zeroed, example), run(smaller, example)
+    if shapes(whole) != shapes(part):
+        return None  # the outputs of the network: the task's, not surplus
+    return coupled or apart(whole, part) < 1e-6
+
+
+def zero_(zeroed: nn.Module, smaller: nn.Module, graph: Any, group: Any) -> bool:
+    """In place: zero all weights of a group; say whether a normalisation makes the result another by nature."""
     names = {id(each): path for path, each in smaller.named_modules()}
     coupled = False
     for item in group:
         path = names.get(id(item.dep.target.module))
-        layer = None if path is None else zeroed.get_submodule(path)
-        coupled |= isinstance(layer, nn.LayerNorm | nn.GroupNorm)
-        if graph.is_in_channel_pruning_fn(item.dep.handler) and isinstance(layer, LAYERS):
-            layer.weight[:, item.idxs] = 0
+        if path is None:
+            continue
+        layer: Any = zeroed.get_submodule(path)
+        coupled |= isinstance(layer, nn.LayerNorm | nn.GroupNorm | nn.RMSNorm)
+        reads = graph.is_in_channel_pruning_fn(item.dep.handler)
+        if isinstance(layer, LAYERS + TRANSPOSED):
+            zero_layer_(layer, item.idxs, reads)
+        elif getattr(layer, "weight", None) is not None and layer.weight.dim() == 1:
+            layer.weight[item.idxs] = 0
+            if getattr(layer, "bias", None) is not None:
+                layer.bias[item.idxs] = 0
     return coupled
+
+
+def zero_layer_(layer: Any, units: list[int], reads: bool) -> None:
+    """In place: zero what a layer does to some units that it reads or computes."""
+    transposed, groups = isinstance(layer, TRANSPOSED), getattr(layer, "groups", 1)
+    if groups > 1 and groups == layer.in_channels:  # each channel goes on by itself
+        reads = False
+    if transposed and groups > 1:
+        raise NotImplementedError("no network of the tests needs it")
+    if not reads:
+        layer.weight[(slice(None), units) if transposed else units] = 0
+        if layer.bias is not None:
+            layer.bias[units] = 0
+    elif groups == 1:
+        layer.weight[units if transposed else (slice(None), units)] = 0
+    else:
+        width, height = layer.weight.shape[1], len(layer.weight) // groups
+        for unit in units:
+            block = unit // width
+            layer.weight[block * height : (block + 1) * height, unit % width] = 0
 
 
 def tried(attempt: Callable[[Callable[[], Made]], Outcome], make: Callable[[], Made]) -> Outcome:
@@ -115,7 +172,7 @@ def tried(attempt: Callable[[Callable[[], Made]], Outcome], make: Callable[[], M
         try:
             return attempt(make)
         except Exception as failed:  # whatever it raises counts as not handled
-            return Outcome(0, 0, type(failed).__name__)
+            return Outcome(error=type(failed).__name__)
         finally:
             signal.alarm(0)
 
@@ -125,31 +182,23 @@ def give_up(number: int, frame: object) -> None:
     raise TimeoutError
 
 
-def verdict(outcome: Outcome) -> str:
-    """Name what became of a network."""
-    if outcome.error:
-        return f"error ({outcome.error})"
-    if outcome.num_groups == 0:
-        return "nothing found"
-    return "silently wrong" if outcome.num_wrong else "exact"
-
-
 def exactness(title: str, cases: dict[str, Callable[[], Made]], listed: bool) -> None:
     """Print how many networks each side cuts exactly, and where they differ."""
     sides = {"ours": ours, "torch-pruning": theirs}
     found = {
         side: {n: tried(work, make) for n, make in cases.items()} for side, work in sides.items()
     }
-    print(f"| {title} | {' | '.join(KINDS)} | groups |\n{'|---' * (len(KINDS) + 2)}|")
+    groups = ("groups exact", "groups wrong", "groups failed")
+    print(f"| {title} | {' | '.join((*KINDS, *groups))} |\n{'|---' * (len(KINDS) + 4)}|")
     for side, outcomes in found.items():
-        verdicts = [verdict(each).partition(" (")[0] for each in outcomes.values()]
-        groups = sum(each.num_groups for each in outcomes.values())
-        counts = " | ".join(str(verdicts.count(kind)) for kind in KINDS)
-        print(f"| {side} | {counts} | {groups} |", flush=True)
+        verdicts = [each.verdict.partition(" (")[0] for each in outcomes.values()]
+        cells = [verdicts.count(kind) for kind in KINDS]
+        cells += [sum(each[place] for each in outcomes.values()) for place in range(3)]
+        print(f"| {side} | {' | '.join(map(str, cells))} |", flush=True)
     if listed:
         print("\n| network | ours | torch-pruning |\n|---|---|---|")
         for name in cases:
-            mine, other = (verdict(found[side][name]) for side in sides)
+            mine, other = (found[side][name].verdict for side in sides)
             if mine != other:
                 print(f"| {name} | {mine} | {other} |")
     print(flush=True)
