@@ -101,8 +101,8 @@ def _shifts(
         scale = max(float(known.values.abs().max()), float(values.abs().max()))
         if bool(((known.values - values).abs() > ROUNDING * scale).any()):
             raise InvalidArgument(
-                f"What units of `{group.name}` emit reaches `{reader.name}` not the same each time that it runs, so that"
-                " no bias can stand in for it. Remove the units with `cut`."
+                f"What units of `{group.name}` emit reaches `{reader.name}` not the same each time that it runs, so"
+                " that no bias can stand in for it. Remove the units with `cut`."
             )
     result = []
     for reader, values in found.values():
