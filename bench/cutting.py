@@ -113,7 +113,13 @@ def taken(
     chosen = smaller.get_submodule(root)
     pruning = graph.get_pruner_of_module(chosen).prune_out_channels
     width = graph.get_out_channels(chosen)
-    group = graph.get_pruning_group(chosen, pruning, list(range(width // 2)))
+    one = graph.get_pruning_group(chosen, pruning, [0])
+    blocks = max((blocks_of(item.dep.target.module) for item in one), default=1)
+    size = width // blocks
+    half = [unit for unit in range(width) if unit % size < size // 2]
+    if not half:
+        return None
+    group = graph.get_pruning_group(chosen, pruning, half)
     if not graph.check_pruning_group(group):
         return None
     coupled = zero_(zeroed, smaller, graph, group)
@@ -122,6 +128,12 @@ def taken(
     if shapes(whole) != shapes(part):
         return None  # the outputs of the network: the task's, not surplus
     return coupled or apart(whole, part) < 1e-6
+
+
+def blocks_of(layer: Any) -> int:
+    """Return of how many equal blocks a grouped convolution wants its channels, of which as many have to go."""
+    groups: int = getattr(layer, "groups", 1)
+    return groups if groups < getattr(layer, "in_channels", 1) else 1
 
 
 def zero_(zeroed: nn.Module, smaller: nn.Module, graph: Any, group: Any) -> bool:
@@ -137,7 +149,9 @@ def zero_(zeroed: nn.Module, smaller: nn.Module, graph: Any, group: Any) -> bool
         reads = graph.is_in_channel_pruning_fn(item.dep.handler)
         if isinstance(layer, LAYERS + TRANSPOSED):
             zero_layer_(layer, item.idxs, reads)
-        elif getattr(layer, "weight", None) is not None and layer.weight.dim() == 1:
+        elif getattr(layer, "weight", None) is not None and layer.weight.dim() == 1 < len(
+            layer.weight
+        ):
             layer.weight[item.idxs] = 0
             if getattr(layer, "bias", None) is not None:
                 layer.bias[item.idxs] = 0

@@ -3,7 +3,7 @@ import torch
 from torch import nn
 
 from surplus.base import InvalidArgument, UnknownName
-from surplus.edits import factorise, factorise_, load, save
+from surplus.edits import factorise, factorise_, load, replay_, save
 from surplus.units import find_units
 from zoo import build, run
 
@@ -84,7 +84,7 @@ def test_saved_and_loaded(tmp_path):
 @pytest.mark.parametrize(
     ("layer", "settings", "message"),
     [
-        ("2", {"rank": 9}, r"`rank` is 9; .* lies between 1 and 8"),
+        ("2", {"rank": 9}, r"`rank` is 9; .* integer between 1 and 8"),
         ("2", {"rank": 0}, "`rank` is 0"),
         ("2", {"rank": 2, "energy": 0.5}, "give one"),
         ("2", {"energy": 1.5}, r"`energy` is 1.5; .* in \(0, 1\]"),
@@ -139,3 +139,24 @@ def test_in_place_the_weight_stays_and_the_optimiser_follows():
     model(example).sum().backward()
     optimizer.step()
     assert not torch.equal(before, model[2][0].weight)
+
+
+def test_a_weight_without_singular_values_and_a_rank_that_is_no_integer_are_refused():
+    model = nn.Sequential(nn.Linear(4, 6), nn.ReLU(), nn.Linear(6, 2))
+    units = find_units(model, torch.randn(2, 4))
+    with pytest.raises(InvalidArgument, match=r"`rank` is 2\.5; .* is an integer between 1 and 4"):
+        factorise(model, units, "0", rank=2.5)
+    with torch.no_grad():
+        model[0].weight[0, 0] = torch.nan
+    with pytest.raises(InvalidArgument, match="weight holds values that are not finite"):
+        factorise(model, units, "0", rank=1)
+
+
+def test_a_frozen_layer_stays_frozen_when_its_edits_are_replayed():
+    model = nn.Sequential(nn.Linear(4, 6), nn.ReLU(), nn.Linear(6, 2))
+    model[0].requires_grad_(False)
+    smaller, edits = factorise(model, find_units(model, torch.randn(2, 4)), "0", rank=1)
+    replay_(model, edits)
+    frozen = [not each.requires_grad for each in smaller.parameters()]
+    assert frozen == [not each.requires_grad for each in model.parameters()]
+    assert frozen == [True, True, True, False, False]

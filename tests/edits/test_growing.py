@@ -9,8 +9,8 @@ from torch.nn import functional as F
 
 from surplus.base import InvalidArgument
 from surplus.edits import Edits, NewUnits, cut, cut_, grow, grow_, load, replay_, save
-from surplus.edits.growing import computed_and_read
 from surplus.edits.intervals import unpack
+from surplus.edits.refusing import computed_and_read
 from surplus.masks import Mask
 from surplus.units import copied, find_units, tensors_of
 from zoo import ZOO, build, run

@@ -8,7 +8,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from surplus.base import InvalidArgument
-from surplus.edits import cut_, masked
+from surplus.edits import NewUnits, cut_, factorise_, grow_, insert_, masked, split_
 from surplus.masks import Mask, Scores, enforce_, keep
 from surplus.units import find_units
 from zoo import build
@@ -169,3 +169,66 @@ def test_a_mask_over_weights_changes_nothing():
     model, _ = prepared()
     with pytest.raises(InvalidArgument, match="needs a mask over units"):
         cut_(model, Mask({"head.weight": torch.ones(4, 8, dtype=torch.bool)}, "weights"))
+
+
+def small():
+    model = nn.Sequential(nn.Linear(4, 6), nn.ReLU(), nn.Linear(6, 2))
+    units = find_units(model, torch.randn(3, 4))
+    mask = Mask.full(units)
+    mask.kept["0"][1] = False
+    return model, units, mask
+
+
+IN_PLACE = {
+    "cut_": lambda model, units, mask, optimizer: cut_(model, mask, optimizer),
+    "grow_": lambda model, units, mask, optimizer: grow_(
+        model, units, {"0": NewUnits(incoming=torch.ones(1, 4))}, optimizer
+    ),
+    "split_": lambda model, units, mask, optimizer: split_(
+        model, units, {"0": [1]}, optimizer=optimizer
+    ),
+    "factorise_": lambda model, units, mask, optimizer: factorise_(
+        model, units, "0", rank=1, optimizer=optimizer
+    ),
+    "insert_": lambda model, units, mask, optimizer: insert_(
+        model, units, "0", optimizer=optimizer
+    ),
+}
+
+
+@pytest.mark.message
+@pytest.mark.parametrize("verb", IN_PLACE)
+def test_what_is_no_optimiser_is_refused_before_anything_changes(verb):
+    model, units, mask = small()
+    before = copy.deepcopy(model)
+    schedule = torch.optim.lr_scheduler.StepLR(torch.optim.SGD(model.parameters(), 0.1), 1)
+    for wrong, message in (
+        (schedule, "`optimizer` is, or contains, a StepLR"),
+        ([schedule.optimizer, 5], "`optimizer` is, or contains, a int"),
+        (torch.optim.LBFGS(model.parameters()), "LBFGS keeps its state as one vector"),
+    ):
+        with pytest.raises(InvalidArgument, match=message):
+            IN_PLACE[verb](model, units, mask, wrong)
+    assert str(model) == str(before)
+    assert all(map(torch.equal, model.parameters(), before.parameters()))
+
+
+@pytest.mark.parametrize("verb", IN_PLACE)
+def test_an_optimiser_that_knows_names_learns_the_new_ones(verb):
+    model, units, mask = small()
+    optimizer = torch.optim.SGD(model.named_parameters(), 0.1)
+    IN_PLACE[verb](model, units, mask, optimizer)
+    (group,) = optimizer.param_groups
+    assert set(group["param_names"]) == {name for name, _ in model.named_parameters()}
+    for name, parameter in zip(group["param_names"], group["params"], strict=True):
+        assert model.get_parameter(name) is parameter
+
+
+def test_new_weights_take_steps_of_the_usual_length_with_rprop():
+    model, units, mask = small()
+    optimizer = torch.optim.Rprop(model.parameters(), 0.01)
+    model(torch.randn(3, 4)).sum().backward()
+    optimizer.step()
+    optimizer.zero_grad()
+    IN_PLACE["grow_"](model, units, mask, optimizer)
+    assert float(optimizer.state[model[0].weight]["step_size"][6:].min()) > 0.001

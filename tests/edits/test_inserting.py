@@ -1,9 +1,11 @@
+from functools import partial
+
 import pytest
 import torch
 from torch import nn
 
 from surplus.base import InvalidArgument
-from surplus.edits import insert, insert_, load, save
+from surplus.edits import factorise, insert, insert_, load, save
 from surplus.units import find_units
 from zoo import build
 
@@ -80,3 +82,44 @@ def test_in_place_the_optimiser_trains_the_new_layer():
     model(example).sum().backward()
     optimizer.step()
     assert not torch.equal(before, model[1][1].weight)
+
+
+def test_a_rectifier_is_refused_behind_what_is_negative_on_other_inputs():
+    model = nn.Sequential(nn.Linear(4, 3), nn.Linear(3, 2))
+    nn.init.constant_(model[0].bias, 9.0)
+    with pytest.raises(InvalidArgument, match="gives nothing negative; `0`"):
+        insert(model, find_units(model, torch.zeros(1, 4)), "0", activation="relu")
+
+
+class Reused(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.first, self.second, self.third = nn.Linear(4, 6), nn.Linear(6, 5), nn.Linear(5, 2)
+        self.relu = nn.ReLU()
+
+    def forward(self, x):
+        return self.third(self.relu(self.second(self.relu(self.first(x)))))
+
+
+def test_a_module_that_gives_other_widths_each_time_is_refused():
+    model = Reused()
+    with pytest.raises(InvalidArgument, match="`relu` runs 2 times and gives 5 and 6 units"):
+        insert(model, find_units(model, torch.randn(2, 4)), "relu")
+
+
+def test_a_layer_whose_weight_is_read_without_calling_it_is_refused():
+    model = nn.TransformerEncoder(nn.TransformerEncoderLayer(8, 2, 16, batch_first=True), 1).eval()
+    units = find_units(model, torch.randn(2, 3, 8))
+    name = "layers.0.linear1"
+    with pytest.raises(InvalidArgument, match=f"Something reads attributes of `{name}`"):
+        insert(model, units, name)
+    with pytest.raises(InvalidArgument, match=f"Something reads attributes of `{name}`"):
+        factorise(model, units, name, rank=2)
+
+
+def test_units_of_another_model_are_refused():
+    model = nn.Sequential(nn.Linear(5, 3), nn.Linear(3, 2))
+    units = find_units(nn.Sequential(nn.Linear(4, 3), nn.Linear(3, 2)), torch.zeros(1, 4))
+    for verb in (insert, partial(factorise, rank=1)):
+        with pytest.raises(InvalidArgument, match="The model does not run on the example of these"):
+            verb(model, units, "0")

@@ -5,8 +5,8 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from surplus.base import InvalidArgument
-from surplus.edits import StandIns, load, merge, merge_, mergeable, save, split
+from surplus.base import InvalidArgument, UnknownName
+from surplus.edits import StandIns, cut_, load, merge, merge_, mergeable, save, split
 from surplus.masks import Mask
 from surplus.units import find_units, tensors_of
 from zoo import build
@@ -108,7 +108,8 @@ def test_a_constant_is_not_folded_across_borders_of_zeros():
     with torch.no_grad():
         model.stem.weight[2] = 0.0
         model.norm.bias[2] = 3.0
-    mask = mergeable(find_units(model, example))
+    assert removed(mergeable(find_units(model, example)), "stem") == []
+    mask = without(model, "stem", 2, example=example)
     with pytest.raises(InvalidArgument, match="not the same at all positions, as at borders"):
         merge(model, mask)
     with torch.no_grad():
@@ -123,7 +124,8 @@ def test_a_constant_needs_a_bias():
     model = nn.Sequential(nn.Linear(4, 3), nn.ReLU(), nn.Linear(3, 2, bias=False)).double()
     with torch.no_grad():
         model[0].weight[1], model[0].bias[1] = 0.0, 2.0
-    mask = mergeable(find_units(model, torch.randn(8, 4).double()))
+    mask = without(model, "0", 1)
+    assert removed(mergeable(mask.units), "0") == []
     with pytest.raises(InvalidArgument, match="`2`, which has no bias, nor a batch norm after it"):
         merge(model, mask)
 
@@ -198,3 +200,135 @@ def test_merging_in_place_keeps_every_parameter():
     torch.testing.assert_close(model(example), before, rtol=1e-11, atol=1e-11)
     model(example).sum().backward()
     optimizer.step()
+
+
+def test_rectifiers_that_are_mostly_off_are_not_taken_for_multiples():
+    """Units of one input all point the same way or the opposite, and differ only in their biases."""
+    for seed in range(5):
+        torch.manual_seed(seed)
+        model = nn.Sequential(nn.Linear(1, 64), nn.ReLU(), nn.Linear(64, 2)).double()
+        mask = mergeable(find_units(model, torch.randn(2, 1).double()))
+        smaller, _ = merge(model, mask)
+        inputs = 3 * torch.randn(200, 1).double()
+        torch.testing.assert_close(smaller(inputs), model(inputs))
+
+
+class Gated(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.first, self.gate, self.second = nn.Linear(4, 6), nn.Linear(4, 1), nn.Linear(6, 2)
+
+    def forward(self, x):
+        return self.second(F.relu(self.first(x)) * torch.sigmoid(self.gate(x)))
+
+
+class Twice(nn.Module):
+    def __init__(self, factor):
+        super().__init__()
+        self.first, self.second, self.factor = nn.Linear(4, 6), nn.Linear(6, 2), factor
+
+    def forward(self, x):
+        once = F.relu(self.first(x))
+        return self.second(once) + self.second(F.relu(self.first(x + 1)) * self.factor)
+
+
+class AddedUp(Twice):
+    def forward(self, x):
+        hidden = F.relu(self.first(x))
+        return self.second(hidden) + hidden.sum(1, keepdim=True)
+
+
+def constant_(layer, unit=0):
+    with torch.no_grad():
+        layer.weight[unit], layer.bias[unit] = 0.0, 1.0
+
+
+def without(model, name, *units, example=None):
+    mask = Mask.full(find_units(model, torch.randn(1, 4).double() if example is None else example))
+    mask.kept[name][list(units)] = False
+    return mask
+
+
+def test_what_the_input_scales_is_no_constant_even_if_the_example_is_a_single_input():
+    model = Gated().double()
+    constant_(model.first)
+    mask = without(model, "first", 0)
+    assert removed(mergeable(mask.units), "first") == []
+    with pytest.raises(InvalidArgument, match="`second` not the same each time that it runs"):
+        merge(model, mask)
+
+
+def test_a_constant_is_folded_once_into_a_layer_that_runs_twice():
+    model = Twice(1.0).double()
+    constant_(model.first)
+    mask = mergeable(find_units(model, torch.randn(3, 4).double()))
+    assert removed(mask, "first") == [0]
+    smaller, _ = merge(model, mask)
+    inputs = torch.randn(9, 4).double()
+    torch.testing.assert_close(smaller(inputs), model(inputs))
+    model.factor = 0.5
+    assert removed(mergeable(mask.units), "first") == []
+    with pytest.raises(InvalidArgument, match="`second` not the same each time that it runs"):
+        merge(model, mask)
+
+
+def test_units_that_share_statistics_or_are_added_up_are_not_merged():
+    norm = nn.Sequential(nn.Linear(4, 6), nn.LayerNorm(6), nn.Linear(6, 2)).double()
+    added = AddedUp(1.0).double()
+    for model, name, why in (
+        (norm, "0", "share statistics, which change"),
+        (added, "first", "added up without weights"),
+    ):
+        layer = model.get_submodule(name)
+        with torch.no_grad():
+            layer.weight[2], layer.bias[2] = layer.weight[1], layer.bias[1]
+        mask = without(model, name, 2)
+        assert removed(mergeable(mask.units), name) == []
+        with pytest.raises(InvalidArgument, match=f"The units of `{name}` .*{why}"):
+            merge(model, mask)
+
+
+class ReadTwice(nn.Module):
+    """What a batch norm reads is read by another layer, too."""
+
+    def __init__(self):
+        super().__init__()
+        self.first, self.second = nn.Linear(4, 6), nn.Linear(6, 5, bias=False)
+        self.norm, self.third = nn.BatchNorm1d(5), nn.Linear(5, 2)
+
+    def forward(self, x):
+        hidden = self.second(F.relu(self.first(x)))
+        return self.third(self.norm(hidden)) + self.third(hidden)
+
+
+def test_a_running_mean_takes_no_constant_if_something_else_reads_the_layer():
+    model = ReadTwice().double().eval()
+    constant_(model.first)
+    with pytest.raises(InvalidArgument, match="taken from `norm.running_mean`.*something else"):
+        merge(model, without(model, "first", 0))
+
+
+def test_stand_ins_of_unknown_layers_or_without_values_are_refused():
+    model, mask, stand_ins = linear_layer()
+    with pytest.raises(UnknownName, match="no layer with a mask called `O`"):
+        merge(model, mask, {"0": stand_ins, "O": stand_ins})
+    broken = StandIns(coefficients=stand_ins.coefficients * torch.nan)
+    with pytest.raises(InvalidArgument, match="stand-ins of `0` are not finite"):
+        merge(model, mask, {"0": broken})
+
+
+def test_what_is_mergeable_is_asked_of_the_model_as_it_is():
+    model, mask, _ = linear_layer()
+    with pytest.raises(InvalidArgument, match=r"`tolerance` is nan; .* in \[0, 1\)"):
+        mergeable(mask.units, float("nan"))
+    cut_(model, mask)
+    with pytest.raises(InvalidArgument, match="found on another model"):
+        mergeable(mask.units)
+
+
+def test_many_equal_units_are_merged():
+    model = nn.Sequential(nn.Linear(400, 300), nn.ReLU(), nn.Linear(300, 2)).double()
+    nn.init.constant_(model[0].weight, 0.1)
+    nn.init.constant_(model[0].bias, 0.1)
+    mask = mergeable(find_units(model, torch.randn(4, 400).double()))
+    assert int(mask.kept["0"].sum()) == 1

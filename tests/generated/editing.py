@@ -23,8 +23,8 @@ from surplus.edits import (
     replay_,
     split,
 )
-from surplus.edits.growing import computed_and_read
 from surplus.edits.intervals import unpack
+from surplus.edits.refusing import computed_and_read
 from surplus.masks import Mask, Scores, enforce_, keep
 from surplus.units import Group, Units, copied, find_units, tensors_of
 

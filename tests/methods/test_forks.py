@@ -7,7 +7,7 @@ import torch
 
 from running import context, finished, same, spec
 from surplus.base import InvalidArgument
-from surplus.edits import cut
+from surplus.edits import Edits, Factorisation, Resize, cut
 from surplus.masks import Mask
 from surplus.methods import address, model_of, train, train_all
 from surplus.methods.runs import units_of
@@ -103,3 +103,12 @@ def test_the_control_of_a_run_that_began_elsewhere_is_pruned_at_its_beginning(tm
 def test_seeds_are_whole_numbers(seeds, tmp_path):
     with pytest.raises(InvalidArgument, match="takes at least one whole number from 0 on"):
         train(spec(), seeds, context(tmp_path))
+
+
+def test_a_run_does_not_begin_with_weights_that_a_record_does_not_hold():
+    for edits in (
+        Edits((Factorisation(module="fc1", rank=2),)),
+        Edits((Resize(verb="merge", units=(), slices=()),)),
+    ):
+        with pytest.raises(InvalidArgument, match=f"a step of kind '{edits.kinds[0]}'"):
+            From(run="0", step=6, edits=edits)

@@ -20,6 +20,11 @@ class Edits:
     def __len__(self) -> int:
         return len(self.steps)
 
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """What was done, in order: "cut", "merge", "grow", "split", "factorise" or "insert"."""
+        return tuple(step.to_json()["kind"] for step in self.steps)
+
     def to_json(self) -> list[Any]:
         """Return the record as JSON data."""
         return [step.to_json() for step in self.steps]
@@ -33,7 +38,7 @@ class Edits:
         """
         try:
             return cls(tuple(step_from_json(step) for step in data))
-        except (KeyError, TypeError, ValueError) as broken:
+        except (AttributeError, KeyError, TypeError, ValueError) as broken:
             raise InvalidArgument(
                 f"This is not the JSON form of a record of edits: {broken!r}."
             ) from broken

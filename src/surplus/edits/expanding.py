@@ -25,9 +25,8 @@ def expand(model: nn.Module, edits: Edits) -> nn.Module:
             for which the original has no place.
     """
     whole = copied(model)
-    for step in reversed(edits.steps):
+    for step, done in zip(reversed(edits.steps), reversed(edits.kinds), strict=True):
         if not isinstance(step, Resize) or step.grows:
-            done = step.to_json()["kind"]
             raise InvalidArgument(
                 f"`expand` undoes what was cut or merged; these edits also contain a step of kind {done!r}, which gave"
                 " the model something that the original has no place for."

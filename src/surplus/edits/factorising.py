@@ -10,8 +10,14 @@ from torch import Tensor, nn
 from surplus.base import InvalidArgument
 from surplus.edits.edits import Edits
 from surplus.edits.records import Factorisation
-from surplus.edits.surgery import check_factorisable, factors, module_named, replace_
-from surplus.edits.verifying import difference
+from surplus.edits.surgery import (
+    check_factorisable,
+    check_only_called,
+    factors,
+    module_named,
+    replace_,
+)
+from surplus.edits.verifying import NotEqual, difference
 from surplus.units import Units, copied
 
 
@@ -40,8 +46,8 @@ def factorise(
             that of the weight.
 
     Raises:
-        InvalidArgument: the layer has no single weight matrix, is used under another name, too, or both or a wrong
-            `rank` or `energy` are given.
+        InvalidArgument: the layer has no single weight matrix, or one that is not finite; its weight is used under
+            another name, too, or something reads its attributes; or both or a wrong `rank` or `energy` are given.
 
     Example:
         >>> from surplus.units import find_units
@@ -61,7 +67,11 @@ def factorise(
     step = Factorisation(module=layer, rank=len(pair[0].weight))
     if verify:
         words = ("original", "factorised")
-        apart = difference(model, smaller, model, units.example, words, bounded=False)
+        try:
+            apart = difference(model, smaller, model, units.example, words, bounded=False)
+        except NotEqual as failed:
+            check_only_called(layer, failed)
+            raise
         step = replace(step, difference=apart)
     return smaller, Edits((step,))
 
@@ -86,6 +96,10 @@ def _check_alone(model: nn.Module, name: str, layer: Any) -> None:
 @torch.no_grad()
 def _decomposed(layer: Any, rank: int | None, energy: float | None) -> Any:
     """Return the two layers."""
+    if not bool(layer.weight.isfinite().all()):
+        raise InvalidArgument(
+            "The layer's weight holds values that are not finite, and so it has no singular values."
+        )
     U, S, Vh = torch.linalg.svd(layer.weight.detach().flatten(1).double(), full_matrices=False)
     if rank is None:
         rank = _elbow(S) if energy is None else _enough(S, energy)
@@ -93,10 +107,8 @@ def _decomposed(layer: Any, rank: int | None, energy: float | None) -> Any:
     root = S[:rank].sqrt()
     pair[0].weight.copy_((root[:, None] * Vh[:rank]).reshape(pair[0].weight.shape))
     pair[1].weight.copy_((U[:, :rank] * root).reshape(pair[1].weight.shape))
-    for each in pair:
-        each.weight.requires_grad_(layer.weight.requires_grad)
     if layer.bias is not None:
-        pair[1].bias.copy_(layer.bias).requires_grad_(layer.bias.requires_grad)
+        pair[1].bias.copy_(layer.bias)
     return pair
 
 

@@ -1,6 +1,6 @@
 """`grow`: a model with more units, which computes what it computed before."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 
 import torch
@@ -12,6 +12,7 @@ from surplus.edits.edits import Edits
 from surplus.edits.enlarging import Enlarged, behind, enlarged
 from surplus.edits.new_units import NewUnits
 from surplus.edits.records import Resize, Verb
+from surplus.edits.refusing import check_not_computed, check_uncoupled, computed_and_read
 from surplus.edits.resize import check, resized, resized_copy
 from surplus.edits.verifying import NotEqual, difference
 from surplus.units import Group, Slot, Units, tensors_of
@@ -161,39 +162,6 @@ def _check_unnoticed(units: Units, new: Mapping[str, NewUnits]) -> None:
                 f"The units of `{name}` {why}, so that new ones change the function. Let their incoming weights be"
                 " zero, or pass `verify=False` to add them all the same."
             )
-
-
-def check_uncoupled(units: Units, names: Iterable[str]) -> None:
-    """Refuse layers whose units take part in the statistics of a normalisation."""
-    for name in names:
-        coupled = units[name].coupled
-        if coupled is not None:
-            raise InvalidArgument(
-                f"The units of `{name}` share statistics, so that new ones change the function even if they are silent:"
-                f" {coupled}. Pass `verify=False` to add them all the same."
-            )
-
-
-def check_not_computed(units: Units, names: Iterable[str], apart: NotEqual) -> None:
-    """Say that weights which are computed from all others, as by spectral norm, are why outputs are apart.
-
-    Raises:
-        InvalidArgument: that is so.
-    """
-    for name in names:
-        for slot in units[name].slots:
-            if ".parametrizations." in f".{slot.tensor}" or slot.tensor.endswith("_orig"):
-                raise InvalidArgument(
-                    f"`{slot.tensor}`, which has units of `{name}`, is what a parametrisation or a hook computes a"
-                    " weight from, and with more units in it the weight of those that are there becomes another."
-                    " Pass `verify=False` to edit all the same."
-                ) from apart
-
-
-def computed_and_read(group: Group) -> str | None:
-    """Return the weight that both computes and reads the units of a group, as a tied one does, or None."""
-    computing = {(slot.tensor, slot.axis) for slot in group.incoming}
-    return next((s.tensor for s in group.outgoing if (s.tensor, s.axis) in computing), None)
 
 
 def _verified(

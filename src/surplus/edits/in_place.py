@@ -24,8 +24,9 @@ from surplus.masks import Mask
 from surplus.units import Units, tensors_of
 
 Optimizers = torch.optim.Optimizer | Sequence[torch.optim.Optimizer] | None
-SQUARES = ("exp_avg_sq", "max_exp_avg_sq", "square_avg", "exp_inf", "sum")
-"""State by whose root an optimiser divides: at zero, the first steps of new weights would be far too long."""
+SCALES = ("exp_avg_sq", "max_exp_avg_sq", "square_avg", "exp_inf", "sum", "step_size")
+"""State that sets how long steps are: by the root of most an optimiser divides, and at zero, the first steps of new
+weights would be far too long; Rprop's own step at zero would never let them move."""
 
 
 def cut_(model: nn.Module, mask: Mask, optimizer: Optimizers = None, verify: bool = True) -> Edits:
@@ -45,7 +46,7 @@ def cut_(model: nn.Module, mask: Mask, optimizer: Optimizers = None, verify: boo
         InvalidArgument: as `cut`; or there are gradients, or the model is wrapped.
         NotEqual: the outputs differ by more than rounding; nothing was changed.
     """
-    check_ready(model)
+    check_ready(model, optimizer)
     return adopt_(model, *cut(model, mask, verify), optimizer)
 
 
@@ -72,7 +73,7 @@ def grow_(
         InvalidArgument: as `grow`; or there are gradients, or the model is wrapped.
         NotEqual: the outputs differ by more than rounding; nothing was changed.
     """
-    check_ready(model)
+    check_ready(model, optimizer)
     return adopt_(model, *grow(model, units, new, verify), optimizer)
 
 
@@ -87,7 +88,7 @@ def merge_(
 
     Arguments and errors as for `merge` and `cut_`.
     """
-    check_ready(model)
+    check_ready(model, optimizer)
     return adopt_(model, *merge(model, mask, stand_ins, verify), optimizer)
 
 
@@ -104,7 +105,7 @@ def split_(
 
     Arguments and errors as for `split` and `grow_`.
     """
-    check_ready(model)
+    check_ready(model, optimizer)
     return adopt_(model, *split(model, units, which, noise, seed, verify), optimizer)
 
 
@@ -122,7 +123,7 @@ def factorise_(
     The optimiser's state of the weight begins anew, and a warning says so; the first layer's weight joins its group.
     Arguments and errors as for `factorise` and `cut_`.
     """
-    check_ready(model)
+    check_ready(model, optimizer)
     edited, edits = factorise(model, units, layer, rank, energy, verify)
     old, pair = module_named(model, layer), module_named(edited, layer)
     weight = old.get_parameter("weight")
@@ -135,7 +136,7 @@ def factorise_(
                 f"`{layer}.weight` is another matrix now; the optimiser's state of it begins anew.",
                 stacklevel=2,
             )
-        _enlist_(each, [pair.get_parameter("0.weight")], weight)
+        _enlist_(each, model, [pair.get_parameter("0.weight")], weight)
     return edits
 
 
@@ -153,37 +154,62 @@ def insert_(
     They join the group that has the parameters of the module before, or the first one if it has none. Arguments and
     errors as for `insert` and `cut_`.
     """
-    check_ready(model)
+    check_ready(model, optimizer)
     edited, edits = insert(model, units, after, kernel_size, activation, verify)
     old, new = module_named(model, after), module_named(edited, after)
     new[0] = old  # type: ignore[operator]
     replace_(model, after, new)
     near = next(old.parameters(), None)
     for each in _listed(optimizer):
-        _enlist_(each, list(new[1].parameters()), near)  # type: ignore[index]
+        _enlist_(each, model, list(new[1].parameters()), near)  # type: ignore[index]
     return edits
 
 
 def _listed(optimizer: Optimizers) -> list[torch.optim.Optimizer]:
-    return [optimizer] if isinstance(optimizer, torch.optim.Optimizer) else list(optimizer or ())
+    listed = list(optimizer) if isinstance(optimizer, list | tuple) else [optimizer]
+    return [each for each in listed if each is not None]
 
 
 def _enlist_(
-    optimizer: torch.optim.Optimizer, new: list[nn.Parameter], near: nn.Parameter | None
+    optimizer: torch.optim.Optimizer,
+    model: nn.Module,
+    new: list[nn.Parameter],
+    near: nn.Parameter | None,
 ) -> None:
-    """In place: let an optimiser train new parameters with the settings that it has for another."""
+    """In place: let an optimiser train new parameters with the settings that it has for another.
+
+    One that knows its parameters by name learns what they are called now.
+    """
     groups = optimizer.param_groups
     having = [group for group in groups if any(each is near for each in group["params"])]
     if near is None or having:
         (having or groups)[0]["params"].extend(new)
+    names = {id(parameter): name for name, parameter in model.named_parameters()}
+    for group in groups:
+        if "param_names" in group:
+            known = dict(zip(map(id, group["params"]), group["param_names"], strict=False))
+            called = known | names
+            group["param_names"] = [called[id(each)] for each in group["params"]]
 
 
-def check_ready(model: nn.Module) -> None:
-    """Refuse a model that cannot be edited in place now.
+def check_ready(model: nn.Module, optimizer: Optimizers) -> None:
+    """Refuse a model or an optimiser that cannot be edited in place now, before anything changes.
 
     Raises:
-        InvalidArgument: it is wrapped for parallel training, or has gradients.
+        InvalidArgument: the model is wrapped for parallel training, or has gradients; or the optimiser is none, or
+            one whose state does not belong to single parameters.
     """
+    for each in _listed(optimizer):
+        if not isinstance(each, torch.optim.Optimizer):
+            raise InvalidArgument(
+                f"`optimizer` is, or contains, a {type(each).__name__}; pass the optimisers of torch that train the"
+                " model, without their schedulers or other wrappings."
+            )
+        if isinstance(each, torch.optim.LBFGS):
+            raise InvalidArgument(
+                "LBFGS keeps its state as one vector over all parameters, which cannot follow an edit: leave it out,"
+                " and make a new one afterwards."
+            )
     if isinstance(model, DataParallel | DistributedDataParallel):
         raise InvalidArgument(
             f"The model is wrapped in {type(model).__name__}, which keeps the old shapes: edit `model.module`, and wrap"
@@ -234,5 +260,5 @@ def _resize_state_(state: dict[str, object], name: str, shape: torch.Size, step:
         state.clear()
     for key, value in state.items():
         if isinstance(value, Tensor) and value.shape == shape and value.dim() > 0:
-            fill = float(value.mean()) if key in SQUARES and value.numel() else 0.0
+            fill = float(value.mean()) if key in SCALES and value.numel() else 0.0
             state[key] = resized(value, step.of(name), step.grows, fill)

@@ -9,8 +9,9 @@ from torch import Tensor, nn
 from surplus.base import InvalidArgument
 from surplus.edits.edits import Edits
 from surplus.edits.records import ActivationKind, Insertion, LayerKind
-from surplus.edits.surgery import inserted, module_named, replace_
-from surplus.edits.verifying import difference, example_for
+from surplus.edits.surgery import check_only_called, inserted, module_named, replace_
+from surplus.edits.varying import varied
+from surplus.edits.verifying import NotEqual, difference, example_for
 from surplus.units import Units, copied, evaluating, left_as_found
 
 LAST = (nn.Linear, nn.LayerNorm, nn.RMSNorm, nn.Embedding)
@@ -40,7 +41,7 @@ def insert(
 
     Raises:
         InvalidArgument: the module does not run on the example or gives no single tensor, the kernel has no middle,
-            or the activation function changes what the module gives.
+            the activation function changes what the module gives, or something reads its attributes.
 
     Reference: chen2016net2net, Section 2.4.
 
@@ -59,7 +60,11 @@ def insert(
     deeper = copied(model)
     replace_(deeper, after, inserted(module_named(deeper, after), step, given))
     if verify:
-        apart = difference(model, deeper, model, units.example, ("original", "deeper"))
+        try:
+            apart = difference(model, deeper, model, units.example, ("original", "deeper"))
+        except NotEqual as failed:
+            check_only_called(after, failed)
+            raise
         step = replace(step, difference=apart)
     return deeper, Edits((step,))
 
@@ -69,27 +74,51 @@ def _checked(
 ) -> tuple[Insertion, Tensor]:
     """Return what to insert, and what it will read on the example."""
     module = module_named(model, after)
-    given = _given(model, units.example, after)
+    everything = _given(model, units.example, after)
+    given = everything[0]
     layer = _kind(model, after, given)
+    axis = -1 if layer == "linear" else 1
+    widths = sorted({each.shape[axis] for each in everything})
+    if len(widths) > 1:
+        raise InvalidArgument(
+            f"`{after}` runs {len(everything)} times and gives {' and '.join(map(str, widths))} units, which one layer"
+            " cannot all read: use a module of its own in each place."
+        )
     if kernel_size % 2 == 0 or kernel_size < 1 or (layer == "linear" and kernel_size > 1):
         raise InvalidArgument(
             f"`kernel_size` is {kernel_size}; that of a convolution is odd, so that it has a middle, and that of a"
             f" linear layer 1. `{after}` is followed by a {layer} layer."
         )
-    if activation == "relu" and bool((given < 0).any()):
-        raise InvalidArgument(
-            f"With `activation='relu'` a new layer has to follow a module that gives nothing negative; `{after}`"
-            f" ({type(module).__name__}) gives {float(given.min()):.3g}."
-        )
-    width = given.shape[-1 if layer == "linear" else 1]
+    if activation == "relu":
+        everything += _given_on_another(model, units.example, after)
+        least = min(float(each.min()) for each in everything)
+        if least < 0:
+            raise InvalidArgument(
+                f"With `activation='relu'` a new layer has to follow a module that gives nothing negative; `{after}`"
+                f" ({type(module).__name__}) gives {least:.3g}."
+            )
     step = Insertion(
-        after=after, layer=layer, width=width, kernel_size=kernel_size, activation=activation
+        after=after, layer=layer, width=widths[0], kernel_size=kernel_size, activation=activation
     )
     return step, given
 
 
-def _given(model: nn.Module, example: Any, name: str) -> Tensor:
-    """Return what a module gives on the example."""
+def _given_on_another(model: nn.Module, example: Any, name: str) -> list[Tensor]:
+    """Return what a module gives on other examples, as far as the model runs on them.
+
+    On one example alone, few values may be seen, and none of them negative.
+    """
+    found = []
+    for scale in (1.0, -1.0, 100.0, -100.0):
+        try:
+            found += _given(model, varied(example, scale), name)
+        except Exception:  # not every model runs on any numbers
+            continue
+    return [each for each in found if bool(each.isfinite().all())]
+
+
+def _given(model: nn.Module, example: Any, name: str) -> list[Tensor]:
+    """Return what a module gives on an example, each time that it runs."""
     seen: list[Any] = []
     module = module_named(model, name)
     handle = module.register_forward_hook(lambda _, inputs, output: seen.append(output))
@@ -97,13 +126,17 @@ def _given(model: nn.Module, example: Any, name: str) -> Tensor:
     try:
         with torch.no_grad(), evaluating(model), left_as_found(model):
             model(*positional, **named)
+    except (RuntimeError, ValueError, TypeError) as failed:
+        raise InvalidArgument(
+            f"The model does not run on the example of these units: {failed}. Pass the units that were found on it."
+        ) from failed
     finally:
         handle.remove()
     tensors = [each for each in seen if isinstance(each, Tensor) and each.dim() > 1]
     if not seen or len(tensors) < len(seen):
         what = "does not run on the example" if not seen else "gives no single tensor"
         raise InvalidArgument(f"`{name}` {what}, so that no layer can read it.")
-    return tensors[0]
+    return tensors
 
 
 def _kind(model: nn.Module, name: str, given: Tensor) -> LayerKind:

@@ -6,15 +6,15 @@ from dataclasses import replace
 import torch
 from torch import Tensor, nn
 
-from surplus.base import InvalidArgument
+from surplus.base import InvalidArgument, unknown_name
 from surplus.edits.cutting import removal
 from surplus.edits.edits import Edits
 from surplus.edits.folding import fold_
-from surplus.edits.growing import computed_and_read
-from surplus.edits.repeating import exact_stand_ins
+from surplus.edits.refusing import computed_and_read
+from surplus.edits.repeating import exact_stand_ins, unmergeable
 from surplus.edits.resize import check, resized_copy
 from surplus.edits.stand_ins import StandIns
-from surplus.edits.verifying import difference
+from surplus.edits.verifying import NotEqual, difference
 from surplus.masks import Mask
 from surplus.units import Group, copied, tensors_of
 
@@ -58,7 +58,11 @@ def merge(
     check(model, step)
     exact = stand_ins is None
     given = exact_stand_ins(model, mask) if stand_ins is None else dict(stand_ins)
+    unknown = next((name for name in given if name not in mask.kept), None)
+    if unknown is not None:
+        raise unknown_name("layer with a mask", unknown, mask.kept)
     prepared = copied(model)
+    folded: list[str] = []
     for name in mask.kept:
         if not len(mask.removed_index(name)):
             continue
@@ -66,32 +70,34 @@ def merge(
             raise InvalidArgument(
                 f"The mask removes units of `{name}`, but `stand_ins` says nothing of that layer."
             )
-        _hand_over_(prepared, mask, units[name], given[name], exact)
+        folded += _hand_over_(prepared, mask, units[name], given[name], exact)
     smaller = resized_copy(prepared, step)
     if verify:
         words = ("original", "merged")
-        apart = difference(model, smaller, model, units.example, words, bounded=exact)
+        try:
+            apart = difference(model, smaller, model, units.example, words, bounded=exact)
+        except NotEqual as changed:
+            _check_read_by_norm_alone(folded, changed)
+            raise
         step = replace(step, difference=apart)
     return smaller, Edits((step,))
 
 
 def _hand_over_(
     model: nn.Module, mask: Mask, group: Group, stand_ins: StandIns, exact: bool
-) -> None:
-    """In place: let the kept units of a layer do what the removed ones did, which are still there."""
+) -> tuple[str, ...]:
+    """In place: let the kept units of a layer do what the removed ones did; return what constants were folded into."""
     removed, kept = mask.removed_index(group.name), mask.kept_index(group.name)
     stand_ins.check(group.name, len(removed), len(kept))
-    weight = computed_and_read(group)
-    if weight is not None:
-        raise InvalidArgument(
-            f"The units of `{group.name}` are computed and read by the same weight, `{weight}`, which cannot take over"
-            " what others did without computing something else."
-        )
+    why = unmergeable(group)
+    if why is not None and (exact or computed_and_read(group)):
+        raise InvalidArgument(f"The units of `{group.name}` {why}.")
+    folded: tuple[str, ...] = ()
     if exact:
         alone = removed[~stand_ins.coefficients.any(1)]
-        fold_(model, mask.checked_units().example, group, alone, None)
+        folded = fold_(model, mask.checked_units().example, group, alone, None)
     elif stand_ins.constants is not None:
-        fold_(model, mask.checked_units().example, group, removed, stand_ins.constants)
+        folded = fold_(model, mask.checked_units().example, group, removed, stand_ins.constants)
     tensors = tensors_of(model)
     for slot in group.outgoing:
         tensor = tensors[slot.tensor]
@@ -99,6 +105,22 @@ def _hand_over_(
         more = stand_ins.coefficients.to(vectors).T @ vectors[removed]
         with torch.no_grad():
             _add_(tensor, slot.axis, slot.index[kept], more)
+    return folded
+
+
+def _check_read_by_norm_alone(folded: list[str], changed: NotEqual) -> None:
+    """Say that something besides a batch norm reads what it was corrected for, where that may be so.
+
+    Raises:
+        InvalidArgument: a running mean was changed.
+    """
+    means = [name for name in folded if name.endswith("running_mean")]
+    if means:
+        raise InvalidArgument(
+            f"What removed units emit whatever the input was taken from `{means[0]}`, since the layer before has no"
+            " bias, and the outputs are others then: something else reads that layer, too. Give it a bias, or remove"
+            " the units with `cut`."
+        ) from changed
 
 
 def _add_(tensor: Tensor, axis: int, index: Tensor, rows: Tensor) -> None:

@@ -4,7 +4,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any, Literal, final, get_args
 
-from surplus.edits.intervals import Intervals, unpack
+from surplus.base import InvalidArgument
+from surplus.edits.intervals import Intervals, check_intervals, num_positions
 
 Verb = Literal["cut", "merge", "grow", "split"]
 LayerKind = Literal["linear", "conv1d", "conv2d", "conv3d"]
@@ -22,6 +23,9 @@ class Slice:
     """The length of the axis of the larger."""
     kept: Intervals
 
+    def __post_init__(self) -> None:
+        check_intervals(self.kept, self.size)
+
 
 @final
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -33,10 +37,13 @@ class Kept:
     """The number of units of the larger."""
     kept: Intervals
 
+    def __post_init__(self) -> None:
+        check_intervals(self.kept, self.size)
+
     @property
     def num_kept(self) -> int:
         """How many units the smaller has."""
-        return len(unpack(self.kept))
+        return num_positions(self.kept)
 
 
 @final
@@ -61,6 +68,9 @@ class Renumbered:
     size: int
     """The length of the axis of the larger."""
     kept: Intervals
+
+    def __post_init__(self) -> None:
+        check_intervals(self.kept, self.size)
 
 
 @final
@@ -135,31 +145,37 @@ class Resize:
     def from_json(cls, data: Any) -> "Resize":
         """Rebuild the step from what `to_json` returned."""
         units = tuple(
-            Kept(layer=str(each["layer"]), size=int(each["size"]), kept=_intervals(each["kept"]))
+            Kept(
+                layer=_text(each["layer"]),
+                size=_integer(each["size"]),
+                kept=_intervals(each["kept"]),
+            )
             for each in data["units"]
         )
         slices = tuple(
             Slice(
-                tensor=str(each["tensor"]),
-                axis=int(each["axis"]),
-                size=int(each["size"]),
+                tensor=_text(each["tensor"]),
+                axis=_integer(each["axis"]),
+                size=_integer(each["size"]),
                 kept=_intervals(each["kept"]),
             )
             for each in data["slices"]
         )
         integers = tuple(
             Count(
-                module=str(each["module"]),
-                name=str(each["name"]),
-                place=None if each["place"] is None else int(each["place"]),
-                before=int(each["before"]),
-                after=int(each["after"]),
+                module=_text(each["module"]),
+                name=_text(each["name"]),
+                place=None if each["place"] is None else _integer(each["place"]),
+                before=_integer(each["before"]),
+                after=_integer(each["after"]),
             )
             for each in data.get("integers", [])
         )
         numbers = tuple(
             Renumbered(
-                tensor=str(each["tensor"]), size=int(each["size"]), kept=_intervals(each["kept"])
+                tensor=_text(each["tensor"]),
+                size=_integer(each["size"]),
+                kept=_intervals(each["kept"]),
             )
             for each in data.get("numbers", [])
         )
@@ -197,8 +213,8 @@ class Factorisation:
     def from_json(cls, data: Any) -> "Factorisation":
         """Rebuild the step from what `to_json` returned."""
         return cls(
-            module=str(data["module"]),
-            rank=int(data["rank"]),
+            module=_text(data["module"]),
+            rank=_integer(data["rank"]),
             difference=_number(data["difference"]),
         )
 
@@ -218,6 +234,14 @@ class Insertion:
     difference: float | None = None
     """The largest absolute difference between the outputs before and after, on the example."""
 
+    def __post_init__(self) -> None:
+        most = 1 if self.layer == "linear" else self.kernel_size
+        if self.width < 1 or self.kernel_size % 2 == 0 or not 1 <= self.kernel_size <= most:
+            raise InvalidArgument(
+                f"A {self.layer} layer of width {self.width} with `kernel_size` {self.kernel_size} cannot be inserted:"
+                " the width is at least 1, and a kernel odd, so that it has a middle; that of a linear layer is 1."
+            )
+
     def to_json(self) -> dict[str, Any]:
         """Return the step as JSON data."""
         return {
@@ -234,10 +258,10 @@ class Insertion:
     def from_json(cls, data: Any) -> "Insertion":
         """Rebuild the step from what `to_json` returned."""
         return cls(
-            after=str(data["after"]),
+            after=_text(data["after"]),
             layer=_one_of(LayerKind, data["layer"]),
-            width=int(data["width"]),
-            kernel_size=int(data["kernel_size"]),
+            width=_integer(data["width"]),
+            kernel_size=_integer(data["kernel_size"]),
             activation=_one_of(ActivationKind, data["activation"]),
             difference=_number(data["difference"]),
         )
@@ -264,9 +288,21 @@ def _one_of(choices: Any, word: Any) -> Any:
     return word
 
 
+def _integer(data: Any) -> int:
+    if isinstance(data, bool) or not isinstance(data, int):
+        raise TypeError(f"{data!r} where an integer belongs")
+    return data
+
+
+def _text(data: Any) -> str:
+    if not isinstance(data, str):
+        raise TypeError(f"{data!r} where a name belongs")
+    return data
+
+
 def _number(data: Any) -> float | None:
     return None if data is None else float(data)
 
 
 def _intervals(data: Any) -> Intervals:
-    return tuple((int(start), int(end)) for start, end in data)
+    return tuple((_integer(start), _integer(end)) for start, end in data)

@@ -8,37 +8,74 @@ from torch import Tensor, nn
 
 from surplus.base import InvalidArgument
 from surplus.edits.enlarging import places_of
+from surplus.edits.folding import foldable, values_read
+from surplus.edits.refusing import computed_and_read
 from surplus.edits.stand_ins import StandIns
-from surplus.edits.verifying import example_for
 from surplus.masks import Mask
-from surplus.units import Group, Units, evaluating, left_as_found, tapped
+from surplus.units import Group, Units
 
 CHUNK = 1024
-"""How many units are compared with all others at a time."""
+"""How many units, or pairs of them, are compared at a time."""
+ENOUGH = 3
+"""How many different values besides zero tell that one unit is a multiple of another."""
 
 
 def mergeable(units: Units, tolerance: float = 1e-6) -> Mask:
     """Return the mask that removes every unit that `merge` can do without exactly.
 
-    These are all that repeat another one that stays, and those that emit the same whatever the input.
+    These are all that repeat another one that stays, and those that emit the same whatever the input, where what reads
+    them has a bias that can take it.
 
     Args:
         units: The units of a model.
-        tolerance: How far weights may be apart, relative to their norm, and still count as the same.
+        tolerance: How far weights may be apart, relative to their norm, and still count as the same, in [0, 1).
+
+    Raises:
+        InvalidArgument: the tolerance is another, or the model was edited since its units were found.
     """
+    if not 0 <= tolerance < 1:
+        raise InvalidArgument(
+            f"`tolerance` is {tolerance}; it is how far weights may be apart relative to their norm, in [0, 1)."
+        )
+    units.check(units.model)
     kept = {}
     for group in units.removable():
-        alike = _alike(units.model, units, group.name, tolerance)
         stays = torch.ones(group.size, dtype=torch.bool)
-        stays[alike.constant] = False
-        for unit in range(group.size):
-            if stays[unit]:
-                repeats = alike.pairs[:, 1][alike.pairs[:, 0] == unit]
-                stays[repeats] = False
-        if not stays.any():
-            stays[0] = True
-        kept[group.name] = _even(group, stays)
+        if unmergeable(group) is None:
+            stays = _left(units, group, tolerance)
+        kept[group.name] = stays
     return Mask(kept, "units", units)
+
+
+def unmergeable(group: Group) -> str | None:
+    """Say why no unit of a layer can stand in for another exactly, whatever the weights, or None."""
+    weight = computed_and_read(group)
+    if weight is not None:
+        return (
+            f"are computed and read by the same weight, `{weight}`, which cannot take over what others did without"
+            " computing something else"
+        )
+    if group.met is not None:
+        return f"are added up without weights by {group.met}, so that none can take over what others did"
+    if group.coupled is not None:
+        return f"share statistics, which change with every unit that goes: {group.coupled}"
+    return None
+
+
+def _left(units: Units, group: Group, tolerance: float) -> Bool[Tensor, " units"]:
+    """Return which units of a layer stay."""
+    alike = _alike(units.model, units, group.name, tolerance)
+    constant = alike.constant.nonzero()[:, 0]
+    constant = constant[foldable(units.model, units.example, group, constant)]
+    stays = torch.ones(group.size, dtype=torch.bool)
+    stays[constant] = False
+    start = torch.searchsorted(alike.pairs[:, 0].contiguous(), torch.arange(group.size + 1))
+    for unit in range(group.size):
+        if stays[unit]:
+            stays[alike.pairs[start[unit] : start[unit + 1], 1]] = False
+    if not stays.any():
+        stays[0] = True
+    return _even(group, stays)
 
 
 def exact_stand_ins(model: nn.Module, mask: Mask, tolerance: float = 1e-6) -> dict[str, StandIns]:
@@ -51,6 +88,8 @@ def exact_stand_ins(model: nn.Module, mask: Mask, tolerance: float = 1e-6) -> di
     found = {}
     for name in mask.kept:
         removed, kept = mask.removed_index(name), mask.kept_index(name)
+        if not len(removed):
+            continue
         alike = _alike(model, units, name, tolerance)
         coefficients = torch.zeros(len(removed), len(kept), dtype=torch.float64)
         left = []
@@ -92,10 +131,12 @@ def _alike(model: nn.Module, units: Units, name: str, tolerance: float) -> _Alik
     norms = incoming.norm(dim=1)
     constant = norms == 0
     pairs = _in_one_block(units, units[name], _parallel(incoming, norms, tolerance))
-    first, second = pairs[:, 0], pairs[:, 1]
-    near = (incoming[first] - incoming[second]).norm(dim=1) <= tolerance * norms[first]
-    apart = (carried[first] - carried[second]).norm(dim=1)
-    same = near & (apart <= tolerance * (1 + carried[first].norm(dim=1)))
+    same = torch.zeros(len(pairs), dtype=torch.bool)
+    for place in torch.split(torch.arange(len(pairs)), CHUNK):
+        first, second = pairs[place, 0], pairs[place, 1]
+        near = (incoming[first] - incoming[second]).norm(dim=1) <= tolerance * norms[first]
+        apart = (carried[first] - carried[second]).norm(dim=1)
+        same[place] = near & (apart <= tolerance * (1 + carried[first].norm(dim=1)))
     factors = torch.where(same, 1.0, torch.nan).double()
     if not bool(same.all()):
         factors[~same] = _observed(model, units, units[name], pairs[~same], tolerance)
@@ -132,19 +173,34 @@ def _in_one_block(
 def _observed(
     model: nn.Module, units: Units, group: Group, pairs: Int[Tensor, "pairs two"], tolerance: float
 ) -> Float[Tensor, " pairs"]:
-    """Return by how much the second of each pair is the first on the example, or NaN where it is no multiple of it."""
-    if group.tap is None:
-        return torch.full((len(pairs),), torch.nan, dtype=torch.float64)
-    positional, named = example_for(model, units.example)
-    with torch.no_grad(), evaluating(model), left_as_found(model):
-        seen = tapped(model, group.tap, positional, named).double().cpu()
-    first, second = seen[pairs[:, 0]], seen[pairs[:, 1]]
-    factors = (first * second).sum(1) / first.square().sum(1)
-    apart = (second - factors[:, None] * first).norm(dim=1)
-    fits = apart <= tolerance * second.norm(dim=1)
-    # One value is a multiple of any other: two different ones at least, or nothing is said.
-    varies = (first.amax(1) - first.amin(1)) > tolerance * first.abs().amax(1)
-    return torch.where(fits & varies & (factors != 0), factors, torch.nan)
+    """Return by how much the second of each pair is the first on examples, or NaN where it is no multiple of it."""
+    factors = torch.full((len(pairs),), torch.nan, dtype=torch.float64)
+    try:
+        # Where they are read, not where they are computed: what is in between may be no multiple any more.
+        seen = values_read(model, units.example, group)
+    except InvalidArgument:
+        return factors
+    telling = _telling(seen, tolerance)
+    for place in torch.split(torch.arange(len(pairs)), CHUNK):
+        first, second = seen[pairs[place, 0]], seen[pairs[place, 1]]
+        factor = (first * second).sum(1) / first.square().sum(1)
+        apart = (second - factor[:, None] * first).norm(dim=1)
+        fits = (apart <= tolerance * second.norm(dim=1)) & telling[pairs[place, 0]] & (factor != 0)
+        factors[place] = torch.where(fits, factor, torch.nan)
+    return factors
+
+
+def _telling(seen: Float[Tensor, "units values"], tolerance: float) -> Bool[Tensor, " units"]:
+    """Say which units emit enough different values that a multiple of them is one on other inputs, too.
+
+    One value is a multiple of any other, and rectifiers with other biases may all be off but for one input. So there
+    have to be some different values besides zero.
+    """
+    ordered = seen.sort(dim=1).values
+    scale = tolerance * seen.abs().amax(1, keepdim=True)
+    new = torch.ones_like(ordered, dtype=torch.bool)
+    new[:, 1:] = ordered.diff(dim=1) > scale
+    return (new & (ordered.abs() > scale)).sum(1) >= ENOUGH
 
 
 def _even(group: Group, stays: Bool[Tensor, " units"]) -> Bool[Tensor, " units"]:

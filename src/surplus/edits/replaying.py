@@ -9,6 +9,7 @@ from surplus.edits.records import Factorisation, Resize
 from surplus.edits.resize import check, resize_, resized
 from surplus.edits.surgery import factors, inserted, module_named, renamed, replace_
 from surplus.masks import Mask
+from surplus.units import copied
 
 
 def replay_(model: nn.Module, edits: Edits) -> None:
@@ -17,8 +18,16 @@ def replay_(model: nn.Module, edits: Edits) -> None:
     What was cut is cut, with the values that this model has; what was added has values that are to be loaded.
 
     Raises:
-        InvalidArgument: a tensor or module that the record speaks of is not in the model, or has another size.
+        InvalidArgument: a tensor or module that the record speaks of is not in the model, or has another size; nothing
+            was changed.
     """
+    if len(edits) > 1:  # all or nothing: a later step may not fit what earlier ones make
+        repeat_(copied(model), edits)
+    repeat_(model, edits)
+
+
+def repeat_(model: nn.Module, edits: Edits) -> None:
+    """In place: do what `replay_` does, step by step, on a model that nobody needs if a step does not fit."""
     for step in edits.steps:
         if isinstance(step, Resize):
             check(model, step)

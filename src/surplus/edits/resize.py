@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from surplus.base import InvalidArgument
-from surplus.edits.intervals import unpack
-from surplus.edits.records import Count, Resize, Slice
+from surplus.edits.intervals import num_positions, unpack
+from surplus.edits.records import Count, Renumbered, Resize, Slice
 from surplus.edits.sizes import correct_sizes
 from surplus.units import (
     copied,
@@ -22,19 +22,56 @@ from surplus.units import (
 
 
 def check(model: nn.Module, step: Resize) -> None:
-    """Refuse slices that do not fit the model, before anything is changed."""
+    """Refuse a step that does not fit the model, before anything is changed.
+
+    Raises:
+        InvalidArgument: the model lacks a tensor or an integer of the step, or has it of another size.
+    """
     tensors = tensors_of(model)
-    missing = [each.tensor for each in step.slices if each.tensor not in tensors]
+    missing = [name for name in step.tensors if name not in tensors]
     if missing:
         raise InvalidArgument(f"The edits speak of `{missing[0]}`, which this model does not have.")
+    axes = [(each.tensor, each.axis) for each in step.slices]
     for each in step.slices:
         shape = tuple(tensors[each.tensor].shape)
-        size = len(unpack(each.kept)) if step.grows else each.size
-        if each.axis >= len(shape) or shape[each.axis] != size:
+        size = num_positions(each.kept) if step.grows else each.size
+        if not 0 <= each.axis < len(shape) or shape[each.axis] != size:
             raise InvalidArgument(
                 f"The edits expect `{each.tensor}` with {size} entries along axis {each.axis};"
                 f" here its shape is {shape}. They were made on another architecture."
             )
+        if axes.count((each.tensor, each.axis)) > 1:
+            raise InvalidArgument(
+                f"The edits speak twice of axis {each.axis} of `{each.tensor}`; no record of Surplus does."
+            )
+    for number in step.numbers:
+        _check_numbers(tensors[number.tensor], number, step.grows)
+    for count in step.integers:
+        _check_count(model, count)
+
+
+def _check_numbers(tensor: Tensor, number: Renumbered, grows: bool) -> None:
+    limit = num_positions(number.kept) if grows else number.size
+    whole = not (tensor.is_floating_point() or tensor.is_complex())
+    if not whole or (tensor.numel() and not 0 <= int(tensor.min()) <= int(tensor.max()) < limit):
+        raise InvalidArgument(
+            f"The edits expect positions of an axis of {limit} in `{number.tensor}`, and it holds something else. They"
+            " were made on another architecture."
+        )
+
+
+def _check_count(model: nn.Module, count: Count) -> None:
+    module = dict(model.named_modules(remove_duplicate=False)).get(count.module)
+    value = getattr(module, count.name, None)
+    if count.place is not None:
+        listed = isinstance(value, tuple | list) and 0 <= count.place < len(value)
+        value = value[count.place] if listed else None
+    if type(value) is not int or value != count.before:
+        raise InvalidArgument(
+            f"The edits expect {count.before} as `{count.name}` of `{count.module or 'the model'}`; here it is"
+            f" {value if type(value) is int else f'no integer, but a {type(value).__name__}'}."
+            " They were made on another architecture."
+        )
 
 
 def resize_(model: nn.Module, step: Resize, values: Mapping[str, Tensor] | None = None) -> None:

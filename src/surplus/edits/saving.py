@@ -11,7 +11,7 @@ import surplus.nets
 import surplus.tasks  # noqa: F401 - a bundle names its network and task, so all of them must be known
 from surplus.base import CorruptFile, InvalidArgument, Net, Task, decode, encode
 from surplus.edits.edits import Edits
-from surplus.edits.replaying import replay_
+from surplus.edits.replaying import repeat_
 from surplus.edits.tensors import from_raw, to_raw
 from surplus.store import read_bundle, write_bundle
 from surplus.units import copied, recompute_
@@ -78,8 +78,11 @@ def load_with_edits(
     bundle = read_bundle(Path(path))
     if bundle.metadata.get("kind") != "model":
         raise CorruptFile(f"{path} is a bundle, but not that of a model.")
-    edits = Edits.from_json(bundle.metadata["edits"])
-    described = bundle.metadata["origin"]
+    try:
+        edits = Edits.from_json(bundle.metadata["edits"])
+        described = bundle.metadata["origin"]
+    except (InvalidArgument, KeyError) as broken:
+        raise CorruptFile(f"{path} does not say how its model was made: {broken}") from broken
     origin = None if described is None else decode(Origin, described, "origin")
     if into is None:
         if origin is None:
@@ -89,7 +92,7 @@ def load_with_edits(
         into = origin.build()
     else:
         into = copied(into)
-    replay_(into, edits)
+    repeat_(into, edits)
     tensors = OrderedDict((name, from_raw(raw)) for name, raw in bundle.tensors.items())
     own = into.state_dict(keep_vars=True)
     # Modules that know older layouts of their state must not take this one for such.

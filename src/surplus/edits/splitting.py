@@ -10,8 +10,8 @@ from torch import Tensor, nn
 from surplus.base import InvalidArgument
 from surplus.edits.edits import Edits
 from surplus.edits.enlarging import Enlarged, enlarged
-from surplus.edits.growing import check_not_computed, check_uncoupled, computed_and_read
 from surplus.edits.intervals import unpack
+from surplus.edits.refusing import check_not_computed, check_uncoupled, computed_and_read
 from surplus.edits.resize import check, layout_of, resized_copy
 from surplus.edits.verifying import NotEqual, difference
 from surplus.units import Group, Units, tensors_of

@@ -26,7 +26,7 @@ class StandIns:
         """Refuse coefficients of another mask.
 
         Raises:
-            InvalidArgument: their shapes do not fit.
+            InvalidArgument: their shapes do not fit, or they are not finite.
         """
         expected = (removed, kept)
         constants = torch.zeros(removed) if self.constants is None else self.constants
@@ -35,4 +35,9 @@ class StandIns:
                 f"The mask removes {removed} units of `{layer}` and keeps {kept}, so `coefficients` has to have shape"
                 f" {expected} and `constants` {(removed,)}; they have {tuple(self.coefficients.shape)} and"
                 f" {tuple(constants.shape)}."
+            )
+        if not bool(self.coefficients.isfinite().all() and constants.isfinite().all()):
+            raise InvalidArgument(
+                f"`coefficients` or `constants` of the stand-ins of `{layer}` are not finite: the units or the data to"
+                " which they were fitted are not, either."
             )

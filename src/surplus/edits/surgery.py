@@ -6,6 +6,7 @@ from torch import Tensor, nn
 
 from surplus.base import InvalidArgument, unknown_name
 from surplus.edits.records import Factorisation, Insertion
+from surplus.edits.verifying import NotEqual
 
 LAYERS: dict[str, Any] = {
     "linear": nn.Linear,
@@ -42,6 +43,19 @@ def replace_(model: nn.Module, name: str, new: nn.Module) -> None:
                 holder._modules[key] = new
 
 
+def check_only_called(name: str, failed: NotEqual) -> None:
+    """Say that something reads more of a module than what it returns, where that is why an edited model fails.
+
+    Raises:
+        InvalidArgument: that is so.
+    """
+    if isinstance(failed.__cause__, AttributeError):
+        raise InvalidArgument(
+            f"Something reads attributes of `{name}`, which the layers in its place do not have: {failed.__cause__}."
+            " Only a layer that is called, and nothing else, can be replaced."
+        ) from failed
+
+
 def factors(layer: Any, rank: int) -> nn.Sequential:
     """Return two layers, of any values, that are `rank` wide between them and together read and give what one does.
 
@@ -52,15 +66,16 @@ def factors(layer: Any, rank: int) -> nn.Sequential:
         InvalidArgument: the layer is neither linear nor a convolution without groups, or its rank cannot be that.
     """
     limit = check_factorisable(layer)
-    if not 1 <= rank <= limit:
+    if isinstance(rank, bool) or not isinstance(rank, int) or not 1 <= rank <= limit:
         raise InvalidArgument(
-            f"`rank` is {rank}; that of a weight of shape {tuple(layer.weight.shape)} lies between 1 and {limit}."
+            f"`rank` is {rank}; that of a weight of shape {tuple(layer.weight.shape)} is an integer between 1 and"
+            f" {limit}."
         )
     like = {"device": layer.weight.device, "dtype": layer.weight.dtype}
     bias = layer.bias is not None
     if isinstance(layer, nn.Linear):
-        inner = _empty(nn.Linear, layer.in_features, rank, bias=False, **like)
-        outer = _empty(nn.Linear, rank, layer.out_features, bias=bias, **like)
+        inner: Any = _empty(nn.Linear, layer.in_features, rank, bias=False, **like)
+        outer: Any = _empty(nn.Linear, rank, layer.out_features, bias=bias, **like)
     else:
         kind = LAYERS[f"conv{layer.weight.dim() - 2}d"]
         inner = _empty(
@@ -76,6 +91,10 @@ def factors(layer: Any, rank: int) -> nn.Sequential:
             **like,
         )
         outer = _empty(kind, rank, layer.out_channels, 1, bias=bias, **like)
+    for each in (inner, outer):
+        each.weight.requires_grad_(layer.weight.requires_grad)
+    if bias:
+        outer.bias.requires_grad_(layer.bias.requires_grad)
     return nn.Sequential(inner, outer).train(layer.training)
 
 

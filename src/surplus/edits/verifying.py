@@ -1,5 +1,6 @@
 """Verifying: does an edited model compute what it should?"""
 
+import math
 from collections.abc import Callable
 from typing import Any, final
 
@@ -61,7 +62,8 @@ def difference(
         bounded: Whether they have to be equal to rounding.
 
     Raises:
-        NotEqual: they differ by more than rounding.
+        NotEqual: they differ by more than rounding, or those of the edited model are not finite.
+        InvalidArgument: the model itself does not run on the example, or gives nothing that can be compared.
     """
     outputs = []
     rounding = _Rounding()
@@ -70,6 +72,11 @@ def difference(
             try:
                 outputs.append(_run(each, model, example))
             except Exception as failed:
+                if each is model:
+                    raise InvalidArgument(
+                        f"The model does not run on the example of these units: {failed}."
+                        " Pass the units that were found on it."
+                    ) from failed
                 raise NotEqual(
                     f"The {word} model does not run on the example: {failed}."
                     " Please report this with the model; nothing was changed."
@@ -87,7 +94,7 @@ def difference(
         apart = float((one - other).abs().max())
         types = (one.dtype, *rounding.types)
         bound = max(TOLERANCE.get(each, 1e-2) for each in types) * max(1.0, float(one.abs().max()))
-        if bounded and not apart <= bound:
+        if not apart <= (bound if bounded else math.inf) or apart == math.inf:
             raise NotEqual(
                 f"The {words[1]} model's outputs differ from the {words[0]} model's by up to {apart:.3g}."
                 " Please report this with the model; nothing was changed."

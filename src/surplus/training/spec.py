@@ -87,9 +87,17 @@ class From:
     mask: Mask | None = None
     """A mask to keep to from the start."""
     edits: Edits | None = None
-    """Edits to make on the network first."""
+    """Cuts to make on the network first."""
     optimizer: bool = True
     """Carry the optimiser's state along (the other run needs `Training.forks` there); False begins with a fresh one."""
+
+    def __post_init__(self) -> None:
+        others = [kind for kind in (self.edits or Edits()).kinds if kind != "cut"]
+        if others:
+            raise InvalidArgument(
+                f"`edits` contain a step of kind {others[0]!r}, which gave the network weights that the record does not"
+                " hold, so that a run cannot begin with it. Only cuts can be repeated on the weights of another run."
+            )
 
 
 @final
