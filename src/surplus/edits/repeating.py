@@ -134,7 +134,7 @@ def _alike(model: nn.Module, units: Units, name: str, tolerance: float) -> _Alik
     constant = norms == 0
     pairs = _in_one_block(units, units[name], _parallel(incoming, norms, tolerance))
     same = torch.zeros(len(pairs), dtype=torch.bool)
-    for place in torch.arange(len(pairs)).split(CHUNK):
+    for place in torch.split(torch.arange(len(pairs)), CHUNK):
         first, second = pairs[place, 0], pairs[place, 1]
         near = (incoming[first] - incoming[second]).norm(dim=1) <= tolerance * norms[first]
         apart = (carried[first] - carried[second]).norm(dim=1)
@@ -181,7 +181,7 @@ def _observed(
     if seen is None:
         return factors
     telling = _telling(seen, tolerance)
-    for place in torch.arange(len(pairs)).split(CHUNK):
+    for place in torch.split(torch.arange(len(pairs)), CHUNK):
         first, second = seen[pairs[place, 0]], seen[pairs[place, 1]]
         factor = (first * second).sum(1) / first.square().sum(1)
         apart = (second - factor[:, None] * first).norm(dim=1)
@@ -194,7 +194,7 @@ def _seen(model: nn.Module, units: Units, group: Group) -> Float[Tensor, "units 
     """Return what the units of a layer emit on the example and on another one, or None where they cannot be seen."""
     if group.tap is None:
         return None
-    found = []
+    found: list[Tensor] = []
     for example in (units.example, varied(units.example)):
         positional, named = example_for(model, example)
         with torch.no_grad(), evaluating(model), left_as_found(model):
