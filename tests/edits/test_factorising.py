@@ -160,3 +160,12 @@ def test_a_frozen_layer_stays_frozen_when_its_edits_are_replayed():
     frozen = [not each.requires_grad for each in smaller.parameters()]
     assert frozen == [not each.requires_grad for each in model.parameters()]
     assert frozen == [True, True, True, False, False]
+
+
+def test_two_convolutions_lie_in_memory_as_the_one_did():
+    model = nn.Sequential(nn.Conv2d(4, 6, 3), nn.ReLU(), nn.Conv2d(6, 2, 1))
+    model = model.to(memory_format=torch.channels_last)
+    smaller, edits = factorise(model, find_units(model, torch.randn(1, 4, 5, 5)), "0", rank=2)
+    replay_(model, edits)
+    for each in (smaller, model):
+        assert each[0][0].weight.is_contiguous(memory_format=torch.channels_last)

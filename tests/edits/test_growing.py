@@ -262,3 +262,12 @@ def test_a_cycle_of_growing_and_cutting_replays(tmp_path):
         torch.equal(one, other)
         for one, other in zip(again.parameters(), model.parameters(), strict=True)
     )
+
+
+def test_new_units_without_rows_or_values_are_refused():
+    model = nn.Sequential(nn.Linear(4, 3), nn.ReLU(), nn.Linear(3, 2))
+    units = find_units(model, torch.zeros(1, 4))
+    with pytest.raises(InvalidArgument, match="`outgoing` of the new units of `0` holds values"):
+        grow(model, units, {"0": NewUnits(outgoing=torch.full((1, 2), torch.nan))})
+    with pytest.raises(InvalidArgument, match="No new units of `0` are given"):
+        grow(model, units, {"0": NewUnits(incoming=torch.zeros(0, 4))})

@@ -8,7 +8,18 @@ import torch
 from torch import nn
 
 from surplus.base import CorruptFile, InvalidArgument
-from surplus.edits import Edits, cut, factorise, load, replay_, save, to_raw
+from surplus.edits import (
+    Edits,
+    cut,
+    factorise,
+    insert,
+    load,
+    replay_,
+    save,
+    sliced,
+    sliced_mask,
+    to_raw,
+)
 from surplus.masks import Mask
 from surplus.store import write_bundle
 from surplus.units import find_units
@@ -119,3 +130,25 @@ def test_a_record_says_what_was_done(tmp_path):
     save(tmp_path / "model", smaller, edits)
     with pytest.raises(InvalidArgument, match="does not fit this architecture"):
         load(tmp_path / "model", into=nn.Sequential(nn.Linear(5, 6), nn.ReLU(), nn.Linear(6, 2)))
+
+
+def test_a_mask_whose_units_became_others_is_refused():
+    """Channels of a grouped convolution go in pairs; behind a dense layer in between they do not."""
+    model = nn.Sequential(nn.Conv2d(3, 8, 1), nn.ReLU(), nn.Conv2d(8, 8, 1, groups=2))
+    model.append(nn.Conv2d(8, 2, 1))
+    example = torch.randn(1, 3, 4, 4)
+    units = find_units(model, example)
+    deeper, first = insert(model, units, "1")
+    (name, size) = next((each.name, each.size) for each in find_units(deeper, example))
+    found = Mask.full(find_units(deeper, example))
+    found.kept[name][0] = False
+    _, second = cut(deeper, found)
+    assert units[name].size != size
+    with pytest.raises(InvalidArgument, match=f"The edits expect {size} units of `{name}`"):
+        sliced_mask(Mask.full(units), first + second)
+
+
+def test_tensors_of_another_shape_are_not_sliced():
+    edits = Edits.from_json(record())
+    with pytest.raises(InvalidArgument, match="The edits expect `0.weight` with 6 entries"):
+        sliced({"0.weight": torch.zeros(5, 4)}, edits)

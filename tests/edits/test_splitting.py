@@ -122,3 +122,15 @@ def test_in_place_every_parameter_stays():
     torch.testing.assert_close(model(example), before, rtol=1e-11, atol=1e-11)
     model(example).sum().backward()
     optimizer.step()
+
+
+@pytest.mark.message
+def test_units_are_named_by_integers_and_noise_is_finite():
+    model = nn.Sequential(nn.Linear(4, 3), nn.ReLU(), nn.Linear(3, 2))
+    units = find_units(model, torch.zeros(1, 4))
+    for wrong in ([1.7], torch.tensor([True, False, False])):
+        with pytest.raises(InvalidArgument, match="`0` to copy are given as torch.*as integers"):
+            split(model, units, {"0": wrong})
+    for noise in (-1.0, float("nan"), float("inf")):
+        with pytest.raises(InvalidArgument, match=f"`noise` is {noise}; .* not negative"):
+            split(model, units, {"0": [1]}, noise=noise)

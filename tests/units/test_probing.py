@@ -18,6 +18,12 @@ def registered(name, work, signature="(Tensor x) -> Tensor"):
     return getattr(torch.ops.surplus_tests, name)
 
 
+def riffled(x):
+    """Take turns between the first half of the units and the second, which leaves every other unit as it was."""
+    turns = torch.arange(x.shape[-1])
+    return x[..., turns // 2 + turns % 2 * ((len(turns) + 1) // 2)].clone()
+
+
 KEPT: list[object] = []
 BINARY = "(Tensor x, Tensor y) -> Tensor"
 FOLLOWED = {
@@ -34,6 +40,7 @@ PROTECTED = {
     "dead": registered("dead", lambda x: torch.relu(x - 1e6)),
     "fixed": registered("fixed", lambda x: x * torch.arange(6.0, dtype=x.dtype)),
     "sized": registered("sized", lambda x: x / x.shape[-1]),
+    "riffled": registered("riffled", riffled),
     "paired": registered("paired", lambda x: x + x.roll(1, -1)),
 }
 

@@ -3,11 +3,9 @@
 import warnings
 from collections.abc import Mapping, Sequence
 
-import torch
-from torch import Tensor, nn
-from torch.nn.parallel import DataParallel, DistributedDataParallel
+from torch import nn
 
-from surplus.base import InvalidArgument
+from surplus.edits.adopting import Optimizers, adopt_, check_ready, enlist_, listed
 from surplus.edits.cutting import cut
 from surplus.edits.edits import Edits
 from surplus.edits.factorising import factorise
@@ -15,18 +13,13 @@ from surplus.edits.growing import grow
 from surplus.edits.inserting import insert
 from surplus.edits.merging import merge
 from surplus.edits.new_units import NewUnits
-from surplus.edits.records import ActivationKind, Resize
-from surplus.edits.resize import resize_, resized, swap_
+from surplus.edits.records import ActivationKind
+from surplus.edits.resize import swap_
 from surplus.edits.splitting import split
 from surplus.edits.stand_ins import StandIns
 from surplus.edits.surgery import module_named, replace_
 from surplus.masks import Mask
-from surplus.units import Units, tensors_of
-
-Optimizers = torch.optim.Optimizer | Sequence[torch.optim.Optimizer] | None
-SCALES = ("exp_avg_sq", "max_exp_avg_sq", "square_avg", "exp_inf", "sum", "step_size")
-"""State that sets how long steps are: by the root of most an optimiser divides, and at zero, the first steps of new
-weights would be far too long; Rprop's own step at zero would never let them move."""
+from surplus.units import Units
 
 
 def cut_(model: nn.Module, mask: Mask, optimizer: Optimizers = None, verify: bool = True) -> Edits:
@@ -130,13 +123,13 @@ def factorise_(
     swap_(weight, pair.get_parameter("1.weight").detach())
     pair[1].weight, pair[1].bias = weight, old.bias  # type: ignore[index]
     replace_(model, layer, pair)
-    for each in _listed(optimizer):
+    for each in listed(optimizer):
         if each.state.pop(weight, None):
             warnings.warn(
                 f"`{layer}.weight` is another matrix now; the optimiser's state of it begins anew.",
                 stacklevel=2,
             )
-        _enlist_(each, model, [pair.get_parameter("0.weight")], weight)
+        enlist_(each, model, [pair.get_parameter("0.weight")], weight)
     return edits
 
 
@@ -160,105 +153,6 @@ def insert_(
     new[0] = old  # type: ignore[operator]
     replace_(model, after, new)
     near = next(old.parameters(), None)
-    for each in _listed(optimizer):
-        _enlist_(each, model, list(new[1].parameters()), near)  # type: ignore[index]
+    for each in listed(optimizer):
+        enlist_(each, model, list(new[1].parameters()), near)  # type: ignore[index]
     return edits
-
-
-def _listed(optimizer: Optimizers) -> list[torch.optim.Optimizer]:
-    listed = list(optimizer) if isinstance(optimizer, list | tuple) else [optimizer]
-    return [each for each in listed if each is not None]
-
-
-def _enlist_(
-    optimizer: torch.optim.Optimizer,
-    model: nn.Module,
-    new: list[nn.Parameter],
-    near: nn.Parameter | None,
-) -> None:
-    """In place: let an optimiser train new parameters with the settings that it has for another.
-
-    One that knows its parameters by name learns what they are called now.
-    """
-    groups = optimizer.param_groups
-    having = [group for group in groups if any(each is near for each in group["params"])]
-    if near is None or having:
-        (having or groups)[0]["params"].extend(new)
-    names = {id(parameter): name for name, parameter in model.named_parameters()}
-    for group in groups:
-        if "param_names" in group:
-            known = dict(zip(map(id, group["params"]), group["param_names"], strict=False))
-            called = known | names
-            group["param_names"] = [called[id(each)] for each in group["params"]]
-
-
-def check_ready(model: nn.Module, optimizer: Optimizers) -> None:
-    """Refuse a model or an optimiser that cannot be edited in place now, before anything changes.
-
-    Raises:
-        InvalidArgument: the model is wrapped for parallel training, or has gradients; or the optimiser is none, or
-            one whose state does not belong to single parameters.
-    """
-    for each in _listed(optimizer):
-        if not isinstance(each, torch.optim.Optimizer):
-            raise InvalidArgument(
-                f"`optimizer` is, or contains, a {type(each).__name__}; pass the optimisers of torch that train the"
-                " model, without their schedulers or other wrappings."
-            )
-        if isinstance(each, torch.optim.LBFGS):
-            raise InvalidArgument(
-                "LBFGS keeps its state as one vector over all parameters, which cannot follow an edit: leave it out,"
-                " and make a new one afterwards."
-            )
-    if isinstance(model, DataParallel | DistributedDataParallel):
-        raise InvalidArgument(
-            f"The model is wrapped in {type(model).__name__}, which keeps the old shapes: edit `model.module`, and wrap"
-            " it anew."
-        )
-    waiting = [name for name, parameter in model.named_parameters() if parameter.grad is not None]
-    if waiting:
-        raise InvalidArgument(
-            f"`{waiting[0]}` has a gradient that was computed before the edit. Edit between steps: call"
-            " `optimizer.step()` and `optimizer.zero_grad()` first."
-        )
-
-
-def adopt_(model: nn.Module, edited: nn.Module, edits: Edits, optimizer: Optimizers) -> Edits:
-    """In place: make a model what its edited copy is, and its optimisers' state what belongs to that."""
-    (step,) = edits.steps
-    assert isinstance(step, Resize)
-    before, after = tensors_of(model), tensors_of(edited)
-    names = {id(tensor): name for name, tensor in reversed(before.items())}
-    shapes = {name: tensor.shape for name, tensor in before.items()}
-    changed = {
-        name: after[name].detach()
-        for name, tensor in before.items()
-        if names[id(tensor)] == name
-        and (name in step.tensors or not torch.equal(tensor, after[name]))
-    }
-    resize_(model, step, changed)
-    for each in _listed(optimizer):
-        for parameter, state in each.state.items():
-            name = names.get(id(parameter), "")
-            if name in step.tensors:
-                _resize_state_(state, name, shapes[name], step)
-    return edits
-
-
-def _resize_state_(state: dict[str, object], name: str, shape: torch.Size, step: Resize) -> None:
-    """In place: resize the state of one parameter, or empty it where it is of another shape."""
-    strange = [
-        key
-        for key, value in state.items()
-        if isinstance(value, Tensor) and value.numel() > 1 and value.shape != shape
-    ]
-    if strange:
-        warnings.warn(
-            f"The optimiser's `{strange[0]}` of `{name}` is not shaped like the parameter; its state begins anew.",
-            stacklevel=4,
-        )
-        state.clear()
-    for key, value in state.items():
-        if isinstance(value, Tensor) and value.shape == shape and value.dim() > 0:
-            fill = float(value.mean()) if key in SCALES and value.numel() else 0.0
-            state[key] = resized(value, step.of(name), step.grows, fill)

@@ -58,19 +58,12 @@ def merge(
     check(model, step)
     exact = stand_ins is None
     given = exact_stand_ins(model, mask) if stand_ins is None else dict(stand_ins)
-    unknown = next((name for name in given if name not in mask.kept), None)
-    if unknown is not None:
-        raise unknown_name("layer with a mask", unknown, mask.kept)
+    _check_layers(mask, given)
     prepared = copied(model)
     folded: list[str] = []
     for name in mask.kept:
-        if not len(mask.removed_index(name)):
-            continue
-        if name not in given:
-            raise InvalidArgument(
-                f"The mask removes units of `{name}`, but `stand_ins` says nothing of that layer."
-            )
-        folded += _hand_over_(prepared, mask, units[name], given[name], exact)
+        if len(mask.removed_index(name)):
+            folded += _hand_over_(prepared, mask, units[name], given[name], exact)
     smaller = resized_copy(prepared, step)
     if verify:
         words = ("original", "merged")
@@ -81,6 +74,18 @@ def merge(
             raise
         step = replace(step, difference=apart)
     return smaller, Edits((step,))
+
+
+def _check_layers(mask: Mask, given: Mapping[str, StandIns]) -> None:
+    """Refuse stand-ins that are not for the layers of a mask."""
+    unknown = next((name for name in given if name not in mask.kept), None)
+    if unknown is not None:
+        raise unknown_name("layer with a mask", unknown, mask.kept)
+    for name in mask.kept:
+        if name not in given and len(mask.removed_index(name)):
+            raise InvalidArgument(
+                f"The mask removes units of `{name}`, but `stand_ins` says nothing of that layer."
+            )
 
 
 def _hand_over_(

@@ -30,7 +30,7 @@ class NewUnits:
     def count(self) -> int:
         """How many units they are."""
         given = [each for each in (self.incoming, self.outgoing, self.carried) if each is not None]
-        return len(given[0]) if given else 0
+        return len(given[0]) if given and given[0].dim() else 0
 
     @property
     def empty(self) -> bool:
@@ -50,7 +50,7 @@ class NewUnits:
             widths: How many weights a unit of it has, for each of the three.
 
         Raises:
-            InvalidArgument: there are none, or a tensor is of another shape.
+            InvalidArgument: there are none, or a tensor is of another shape or not finite.
         """
         if not self.count:
             raise InvalidArgument(
@@ -63,6 +63,10 @@ class NewUnits:
                     f"`{name}` of the new units of `{group.name}` has shape {tuple(rows.shape)}; it needs"
                     f" {(self.count, width)}: a row for each of {self.count} new units, laid out as"
                     f" `units.{_LIKE[name]}({group.name!r})`."
+                )
+            if rows is not None and not bool(rows.isfinite().all()):
+                raise InvalidArgument(
+                    f"`{name}` of the new units of `{group.name}` holds values that are not finite."
                 )
 
 

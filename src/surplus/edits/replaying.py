@@ -3,10 +3,11 @@
 import torch
 from torch import Tensor, nn
 
+from surplus.base import InvalidArgument
 from surplus.edits.edits import Edits
 from surplus.edits.intervals import unpack
 from surplus.edits.records import Factorisation, Resize
-from surplus.edits.resize import check, resize_, resized
+from surplus.edits.resize import check, check_axis, resize_, resized
 from surplus.edits.surgery import factors, inserted, module_named, renamed, replace_
 from surplus.masks import Mask
 from surplus.units import copied
@@ -46,7 +47,11 @@ def sliced(tensors: dict[str, Tensor], edits: Edits) -> dict[str, Tensor]:
 
 
 def sliced_mask(mask: Mask, edits: Edits) -> Mask:
-    """Return a mask of the model before the edits as one of the model after them, which keeps all that is new."""
+    """Return a mask of the model before the edits as one of the model after them, which keeps all that is new.
+
+    Raises:
+        InvalidArgument: a layer that was inserted or factorised has given units of the mask another meaning.
+    """
     if mask.over == "weights":
         return Mask(_carried_over(mask.kept, edits, fill=1.0), "weights")
     kept = dict(mask.kept)
@@ -58,6 +63,12 @@ def sliced_mask(mask: Mask, edits: Edits) -> Mask:
             if each.layer in kept:
                 index = torch.tensor(unpack(each.kept), dtype=torch.int64)
                 old = kept[each.layer]
+                if len(old) != (len(index) if step.grows else each.size):
+                    raise InvalidArgument(
+                        f"The edits expect {len(index) if step.grows else each.size} units of `{each.layer}`; the mask"
+                        f" has {len(old)}, since the layer was inserted or factorised, or the mask belongs to another"
+                        " model. Find the units of the edited model, and make a mask of these."
+                    )
                 if step.grows:
                     whole = torch.ones(each.size, dtype=torch.bool)
                     kept[each.layer] = whole.index_copy(0, index, old)
@@ -74,5 +85,7 @@ def _carried_over(tensors: dict[str, Tensor], edits: Edits, fill: float) -> dict
             continue
         for name in step.tensors:
             if name in result:
+                for each in step.of(name):
+                    check_axis(result[name], each, step.grows)
                 result[name] = resized(result[name], step.of(name), step.grows, fill)
     return result

@@ -33,13 +33,7 @@ def check(model: nn.Module, step: Resize) -> None:
         raise InvalidArgument(f"The edits speak of `{missing[0]}`, which this model does not have.")
     axes = [(each.tensor, each.axis) for each in step.slices]
     for each in step.slices:
-        shape = tuple(tensors[each.tensor].shape)
-        size = num_positions(each.kept) if step.grows else each.size
-        if not 0 <= each.axis < len(shape) or shape[each.axis] != size:
-            raise InvalidArgument(
-                f"The edits expect `{each.tensor}` with {size} entries along axis {each.axis};"
-                f" here its shape is {shape}. They were made on another architecture."
-            )
+        check_axis(tensors[each.tensor], each, step.grows)
         if axes.count((each.tensor, each.axis)) > 1:
             raise InvalidArgument(
                 f"The edits speak twice of axis {each.axis} of `{each.tensor}`; no record of Surplus does."
@@ -48,6 +42,21 @@ def check(model: nn.Module, step: Resize) -> None:
         _check_numbers(tensors[number.tensor], number, step.grows)
     for count in step.integers:
         _check_count(model, count)
+
+
+def check_axis(tensor: Tensor, each: Slice, grows: bool) -> None:
+    """Refuse a tensor that does not have the shape from which a slice leads.
+
+    Raises:
+        InvalidArgument: that is so.
+    """
+    shape = tuple(tensor.shape)
+    size = num_positions(each.kept) if grows else each.size
+    if not 0 <= each.axis < len(shape) or shape[each.axis] != size:
+        raise InvalidArgument(
+            f"The edits expect `{each.tensor}` with {size} entries along axis {each.axis};"
+            f" here its shape is {shape}. They were made on another architecture."
+        )
 
 
 def _check_numbers(tensor: Tensor, number: Renumbered, grows: bool) -> None:
@@ -62,7 +71,7 @@ def _check_numbers(tensor: Tensor, number: Renumbered, grows: bool) -> None:
 
 def _check_count(model: nn.Module, count: Count) -> None:
     module = dict(model.named_modules(remove_duplicate=False)).get(count.module)
-    value = getattr(module, count.name, None)
+    value: Any = getattr(module, count.name, None)
     if count.place is not None:
         listed = isinstance(value, tuple | list) and 0 <= count.place < len(value)
         value = value[count.place] if listed else None

@@ -1,5 +1,6 @@
 """`split`: a model with copies of some units, which share the work of the one that they were."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
@@ -40,7 +41,8 @@ def split(
         verify: Compare the outputs with those of the model before.
 
     Raises:
-        InvalidArgument: there is no such unit; or units of a layer cannot be copied one by one, or share statistics.
+        InvalidArgument: there is no such unit, or noise; or units of a layer cannot be copied one by one, or share
+            statistics.
         NotEqual: the outputs differ by more than rounding, as where nothing with weights reads the units.
 
     Reference: chen2016net2net, Section 2.3.
@@ -56,6 +58,7 @@ def split(
         True
     """
     units.check(model)
+    _check_noise(noise)
     for name in which:
         _check_read_alone(units[name])
     sources = {name: _checked(units.chosen(name), chosen) for name, chosen in which.items()}
@@ -76,8 +79,21 @@ def split(
     return larger, Edits((step,))
 
 
+def _check_noise(noise: float) -> None:
+    if not 0 <= noise < math.inf:
+        raise InvalidArgument(
+            f"`noise` is {noise}; it is relative to a unit's outgoing weights, finite and not negative."
+        )
+
+
 def _checked(group: Group, chosen: Sequence[int]) -> Int[Tensor, " new"]:
-    given = torch.as_tensor(chosen, dtype=torch.int64).reshape(-1)
+    given = torch.as_tensor(chosen).reshape(-1)
+    if len(given) and (given.is_floating_point() or given.dtype == torch.bool):
+        raise InvalidArgument(
+            f"The units of `{group.name}` to copy are given as {given.dtype}; give their numbers, as integers. For"
+            " those where a mask is True, pass `mask.nonzero()`."
+        )
+    given = given.long()
     wrong = given[(given < 0) | (given >= group.size)]
     if not len(given) or len(wrong):
         what = f"{int(wrong[0])} is none of them" if len(wrong) else "none is named"

@@ -6,6 +6,7 @@ from torch import Tensor, nn
 
 from surplus.base import InvalidArgument, unknown_name
 from surplus.edits.records import Factorisation, Insertion
+from surplus.edits.resize import layout_of
 from surplus.edits.verifying import NotEqual
 
 LAYERS: dict[str, Any] = {
@@ -95,7 +96,8 @@ def factors(layer: Any, rank: int) -> nn.Sequential:
         each.weight.requires_grad_(layer.weight.requires_grad)
     if bias:
         outer.bias.requires_grad_(layer.bias.requires_grad)
-    return nn.Sequential(inner, outer).train(layer.training)
+    pair = nn.Sequential(inner, outer).train(layer.training)
+    return pair.to(memory_format=layout_of(layer.weight))  # type: ignore[call-overload]
 
 
 def _empty(kind: type[nn.Module], *sizes: Any, **settings: Any) -> nn.Module:

@@ -44,7 +44,10 @@ def probe(
             return None
         inputs, axis = found
         result = _passed(flow, inputs)
-        if result is None or not _goes_without(operator, args, kwargs, outputs[0], inputs, axis):
+        if result is None or not all(
+            _goes_without(operator, args, kwargs, outputs[0], inputs, axis, removed)
+            for removed in _removals(inputs)
+        ):
             return None
     except (RuntimeError, ValueError, TypeError, IndexError):  # it takes no other inputs than these
         return None
@@ -69,8 +72,8 @@ def _inputs(
             if axis is None:
                 return None
             axes.add(axis)
-            along = moved.movedim(axis + 1, 1).flatten(2).any(2)
-            inputs.append(_Input(tensor, label.axes[0], label.ids.reshape(-1), label.zero, along))
+            ids = label.ids.reshape(-1)
+            inputs.append(_Input(tensor, label.axes[0], ids, label.zero, moved[axis]))
     return (inputs, axes.pop()) if len(axes) == 1 else None
 
 
@@ -89,8 +92,8 @@ def _moved(
     output: Tensor,
     tensor: Tensor,
     axis: int,
-) -> Bool[Tensor, "units ..."]:
-    """Return which elements of the output each unit of one input moves, up or down."""
+) -> list[Bool[Tensor, "units _"]]:
+    """Return for every axis of the output which positions along it each unit of one input moves, up or down."""
     generator = torch.Generator().manual_seed(0)
     noise = torch.randn(tensor.shape, generator=generator, dtype=torch.float64).to(tensor)
     size = 1 + float(tensor.abs().mean())
@@ -101,8 +104,13 @@ def _moved(
             other = tensor.clone()
             other.select(axis, unit).add_(noise.select(axis, unit).abs() + 0.5, alpha=step)
             moved |= _run(operator, args, kwargs, {id(tensor): other}) != output
-        found.append(moved)
-    return torch.stack(found).cpu()
+        found.append([_along(moved, each).cpu() for each in range(moved.dim())])
+    return [torch.stack(each) for each in zip(*found, strict=True)]
+
+
+def _along(moved: Bool[Tensor, "..."], axis: int) -> Bool[Tensor, " positions"]:
+    """Return at which positions along an axis anything moves."""
+    return moved.movedim(axis, 0).flatten(1).any(1) if moved.dim() > 1 else moved
 
 
 def _run(
@@ -114,13 +122,13 @@ def _run(
     return result
 
 
-def _axis(moved: Bool[Tensor, "units ..."]) -> int | None:
+def _axis(moved: list[Bool[Tensor, "units _"]]) -> int | None:
     """Return the axis of the output along which different units move different positions, if there is only one."""
-    fitting = []
-    for axis in range(moved.dim() - 1):
-        along = moved.movedim(axis + 1, 1).flatten(2)
-        if bool((along.any(2).sum(0) == 1).all()) and along.shape[1] > 1:
-            fitting.append(axis)
+    fitting = [
+        axis
+        for axis, along in enumerate(moved)
+        if along.shape[1] > 1 and bool((along.sum(0) == 1).all())
+    ]
     return fitting[0] if len(fitting) == 1 else None
 
 
@@ -135,9 +143,20 @@ def _passed(flow: Flow, inputs: list[_Input]) -> list[Int[Tensor, " positions"]]
     return result or None
 
 
-def _removed(inputs: list[_Input]) -> Bool[Tensor, " positions"]:
-    """Return positions of the output to do without: every other unit of the first input, and what it moves."""
-    return inputs[0].moved[::2].any(0)
+def _removals(inputs: list[_Input]) -> Iterator[Bool[Tensor, " positions"]]:
+    """Yield positions of the output to do without: some units of the first input, and what they move.
+
+    Every other unit, the first, the last and some at random: an operator that shuffles its units may be none the wiser
+    for any one pattern.
+    """
+    moved = inputs[0].moved
+    every = torch.arange(len(moved))
+    generator = torch.Generator().manual_seed(0)
+    yield moved[every % 2 == 0].any(0)
+    if len(moved) > 2:
+        yield moved[:1].any(0)
+        yield moved[-1:].any(0)
+        yield moved[torch.randperm(len(moved), generator=generator)[: len(moved) // 2]].any(0)
 
 
 def _goes_without(
@@ -147,9 +166,9 @@ def _goes_without(
     output: Tensor,
     inputs: list[_Input],
     axis: int,
+    removed: Bool[Tensor, " positions"],
 ) -> bool:
     """Say whether the operator gives on fewer units what it gives for these among all."""
-    removed = _removed(inputs)
     instead = {}
     for each in inputs:
         touched = (each.moved & removed).any(1)
@@ -166,7 +185,7 @@ def _keeps_zero(
     operator: Any, args: Sequence[Any], kwargs: dict[str, Any], inputs: list[_Input], axis: int
 ) -> bool:
     """Say whether the operator makes zeros of units that are zero."""
-    removed = _removed(inputs)
+    removed = next(_removals(inputs))
     instead = {}
     for each in inputs:
         gone = (each.moved & removed).any(1).nonzero()[:, 0].to(each.tensor.device)
