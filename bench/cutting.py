@@ -26,7 +26,7 @@ from zoo import run
 
 ROUNDS = 7
 NUM_GENERATED = 100
-PATIENCE_SECONDS = 60
+PATIENCE_SECONDS = 20
 LAYERS = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
 TRANSPOSED = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
 KINDS = ("exact", "silently wrong", "error", "nothing found")
@@ -180,7 +180,8 @@ def zero_layer_(layer: Any, units: list[int], reads: bool) -> None:
 
 def tried(attempt: Callable[[Callable[[], Made]], Outcome], make: Callable[[], Made]) -> Outcome:
     """Attempt a network; an exception is an outcome, and so is no end in sight."""
-    signal.alarm(PATIENCE_SECONDS)
+    # Again and again, since one that comes while a callback runs is lost.
+    signal.setitimer(signal.ITIMER_REAL, PATIENCE_SECONDS, 1)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
@@ -188,7 +189,7 @@ def tried(attempt: Callable[[Callable[[], Made]], Outcome], make: Callable[[], M
         except Exception as failed:  # whatever it raises counts as not handled
             return Outcome(error=type(failed).__name__)
         finally:
-            signal.alarm(0)
+            signal.setitimer(signal.ITIMER_REAL, 0)
 
 
 def give_up(number: int, frame: object) -> None:
