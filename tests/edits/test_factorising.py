@@ -141,6 +141,7 @@ def test_in_place_the_weight_stays_and_the_optimiser_follows():
     assert not torch.equal(before, model[2][0].weight)
 
 
+@pytest.mark.message
 def test_a_weight_without_singular_values_and_a_rank_that_is_no_integer_are_refused():
     model = nn.Sequential(nn.Linear(4, 6), nn.ReLU(), nn.Linear(6, 2))
     units = find_units(model, torch.randn(2, 4))
