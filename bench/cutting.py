@@ -25,8 +25,8 @@ from timing import seconds, settle, spread
 from zoo import run
 
 ROUNDS = 7
-NUM_GENERATED = 100
-PATIENCE_SECONDS = 20
+NUM_GENERATED = 60
+PATIENCE_SECONDS = 8
 LAYERS = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
 TRANSPOSED = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
 KINDS = ("exact", "silently wrong", "error", "nothing found")
