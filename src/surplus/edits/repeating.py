@@ -91,19 +91,20 @@ def exact_stand_ins(model: nn.Module, mask: Mask, tolerance: float = 1e-6) -> di
         if not len(removed):
             continue
         alike = _alike(model, units, name, tolerance)
+        column = torch.full((len(mask.kept[name]),), -1)
+        column[kept] = torch.arange(len(kept))
+        stays = (column[alike.pairs[:, 0]] >= 0).nonzero()[:, 0].flip(0)  # the first one counts
+        twin = dict(zip(alike.pairs[stays, 1].tolist(), stays.tolist(), strict=True))
         coefficients = torch.zeros(len(removed), len(kept), dtype=torch.float64)
         left = []
         for row, unit in enumerate(removed.tolist()):
-            of = alike.pairs[:, 1] == unit
-            twins = of & torch.isin(alike.pairs[:, 0], kept)
             if alike.constant[unit]:
                 continue
-            if not twins.any():
+            if unit not in twin:
                 left.append(unit)
                 continue
-            place = int(twins.nonzero()[0])
-            column = int((kept == alike.pairs[place, 0]).nonzero()[0])
-            coefficients[row, column] = alike.factors[place]
+            place = twin[unit]
+            coefficients[row, column[alike.pairs[place, 0]]] = alike.factors[place]
         if left:
             raise InvalidArgument(
                 f"{len(left)} of the {len(removed)} units that the mask removes from `{name}` neither repeat one that"
@@ -134,7 +135,8 @@ def _alike(model: nn.Module, units: Units, name: str, tolerance: float) -> _Alik
     same = torch.zeros(len(pairs), dtype=torch.bool)
     for place in torch.split(torch.arange(len(pairs)), CHUNK):
         first, second = pairs[place, 0], pairs[place, 1]
-        near = (incoming[first] - incoming[second]).norm(dim=1) <= tolerance * norms[first]
+        # They point the same way already, so that as long ones are equal ones.
+        near = (norms[first] - norms[second]).abs() <= tolerance * norms[first]
         apart = (carried[first] - carried[second]).norm(dim=1)
         same[place] = near & (apart <= tolerance * (1 + carried[first].norm(dim=1)))
     factors = torch.where(same, 1.0, torch.nan).double()
