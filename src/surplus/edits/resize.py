@@ -71,7 +71,8 @@ def _check_numbers(tensor: Tensor, number: Renumbered, grows: bool) -> None:
 
 def _check_count(model: nn.Module, count: Count) -> None:
     module = dict(model.named_modules(remove_duplicate=False)).get(count.module)
-    value: Any = getattr(module, count.name, None)
+    settings, _, name = count.name.rpartition(".")
+    value: Any = getattr(getattr(module, settings, None) if settings else module, name, None)
     if count.place is not None:
         listed = isinstance(value, tuple | list) and 0 <= count.place < len(value)
         value = value[count.place] if listed else None

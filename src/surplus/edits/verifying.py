@@ -10,6 +10,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves, tree_map
 
 from surplus.base import InvalidArgument, SurplusError
+from surplus.edits.locating import where_apart
 from surplus.masks import Mask, enforce
 from surplus.units import (
     Place,
@@ -23,6 +24,7 @@ from surplus.units import (
     tensors_of,
 )
 
+REPORT = " Please report this with the model; nothing was changed."
 TOLERANCE = {torch.float64: 1e-10, torch.float32: 1e-4}
 
 
@@ -79,7 +81,7 @@ def difference(
                     ) from failed
                 raise NotEqual(
                     f"The {word} model does not run on the example: {failed}."
-                    " Please report this with the model; nothing was changed."
+                    f"{_where(reference, edited, model, example)}{REPORT}"
                 ) from failed
     _check_comparable(model, outputs[0], example, words[0])
     worst = 0.0
@@ -87,7 +89,7 @@ def difference(
         if one.shape != other.shape:
             raise NotEqual(
                 f"The {words[1]} model's outputs have shape {tuple(other.shape)}, the {words[0]} model's"
-                f" {tuple(one.shape)}."
+                f" {tuple(one.shape)}.{_where(reference, edited, model, example)}{REPORT}"
             )
         if not one.numel():
             continue
@@ -97,10 +99,17 @@ def difference(
         if not apart <= (bound if bounded else math.inf) or apart == math.inf:
             raise NotEqual(
                 f"The {words[1]} model's outputs differ from the {words[0]} model's by up to {apart:.3g}."
-                " Please report this with the model; nothing was changed."
+                f"{_where(reference, edited, model, example)}{REPORT}"
             )
         worst = max(worst, apart)
     return worst
+
+
+def _where(reference: nn.Module, edited: nn.Module, model: nn.Module, example: Any) -> str:
+    """Say at which operator two models part."""
+    positional, named = example_for(model, example)
+    held = "model" if isinstance(reference, _WithKeptStatistics) else ""
+    return where_apart(reference, edited, positional, named, held)
 
 
 def _run(runs: nn.Module, model: nn.Module, example: Any) -> list[Tensor]:

@@ -7,7 +7,7 @@ What lives here:
   `Tap` where their activations can be seen (`tapped` returns these), and perhaps a `Constraint` on how many can go;
   `Statistic`, `Size`, `Integer` and `Numbers`, what else a removal changes, and `renumbered`, how it changes these;
 - what operators do to units, in the folder `rules`;
-- `Place` and `Places`: where in a run an operator is;
+- `Place` and `Places`: where in a run an operator is; `source_line`, where in the user's code;
 - helpers to run and copy a model without changing it: `arguments`, `copied`, `evaluating`, `left_as_found`,
   `plain_kernels`, `tensors_of`; `own_tensors`, `parametrisations` and `recompute_`, for modules whose weights are
   computed; `every`, the index map of plain layers; `kept_along`, what a removal leaves of an axis;
@@ -17,6 +17,7 @@ May import: `base`.
 To add an operator that units can be followed through: enter it in the table of its kind under `rules`.
 """
 
+from surplus.units.calling import source_line
 from surplus.units.chain import chain_of, copied, evaluating, is_chain, left_as_found
 from surplus.units.computed import own_tensors, parametrisations, recompute_
 from surplus.units.find import find_units
@@ -55,6 +56,7 @@ __all__ = [
     "plain_kernels",
     "recompute_",
     "renumbered",
+    "source_line",
     "tapped",
     "tensors_of",
 ]
