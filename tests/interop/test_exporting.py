@@ -4,6 +4,7 @@ import io
 import sys
 import warnings
 from collections import OrderedDict
+from pathlib import Path
 
 import numpy as np
 import onnx
@@ -274,6 +275,15 @@ def test_what_cannot_be_exported_is_named_and_leaves_nothing(form, make, message
     assert path.read_bytes() == b"an older export"
     assert list(tmp_path.iterdir()) == [path]
     assert capfd.readouterr() == ("", "")
+
+
+def test_a_line_of_a_library_beside_torch_is_named(tmp_path):
+    """Of torchvision, say, whose folder's name begins as that of torch."""
+    made = {"nn": nn}
+    code = "class Net(nn.Linear):\n    def forward(self, x):\n        return x if x.sum() > 0 else -x\n"
+    exec(compile(code, str(Path(torch.__file__).parent) + "vision/net.py", "exec"), made)
+    with pytest.raises(NotExported, match=r"decides by the values of tensors \(net.py line 3"):
+        export_program(tmp_path / "model.pt2", made["Net"](4, 4), torch.randn(3, 4))
 
 
 def test_double_precision_is_refused_with_what_to_do(tmp_path):

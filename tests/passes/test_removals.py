@@ -219,3 +219,20 @@ def test_data_that_are_used_up_are_named(mlp, example):
     empty = iter(batches(3, (6,), 3)[:0])
     with pytest.raises(InvalidArgument, match="holds no examples .*pass a list"):
         Removals(mlp, find_units(mlp, example), "0", empty)
+
+
+@pytest.mark.message
+@pytest.mark.parametrize(
+    ("data", "given"),
+    [
+        (torch.zeros(4, 6), r"a tensor of shape \(6,\)"),
+        ([torch.zeros(4, 6)], r"a tensor of shape \(4, 6\)"),
+        ([(torch.zeros(4, 6),)], r"a tuple of \(Tensor\)"),
+        ([(torch.zeros(4, 6), 3)], r"a tuple of \(Tensor, int\)"),
+        ([{"x": torch.zeros(4, 6)}], "a dict"),
+    ],
+)
+def test_data_that_are_no_pairs_are_refused(data, given, mlp, example):
+    message = rf"`data` yields {given}; it must yield \(inputs, targets\) pairs of tensors: pass"
+    with pytest.raises(InvalidArgument, match=message):
+        Removals(mlp, find_units(mlp, example), "0", data)

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from torch import nn
 
 import surplus as sp
 from surplus.base import InvalidArgument
@@ -97,3 +98,29 @@ def test_the_plan_says_what_goes_and_what_stays():
     assert any(str(note).startswith("statistics over the units kept") for note in table["note"])
     assert any(str(note).startswith("stays: they are the outputs") for note in table["note"])
     assert all(not torch.is_tensor(cell) for cell in table["note"])
+
+
+@pytest.mark.parametrize(
+    "choose",
+    [
+        lambda model, scores: keep(scores, 0.5),
+        lambda model, scores: keep(scores, 0.5, within="model"),
+        lambda model, scores: keep_to(model, scores, "macs", 0.5),
+    ],
+)
+@pytest.mark.parametrize(
+    ("num_layers", "message"),
+    [
+        (1, r"nothing can be removed. `0` stays: they are the outputs of the network\.$"),
+        (5, r"`2` stays: .*\. So do 2 more: `print\(units\)` lists them\.$"),
+    ],
+)
+def test_a_model_of_which_nothing_can_go_is_refused_with_the_reasons(num_layers, message, choose):
+    class Beside(nn.ModuleList):
+        def forward(self, x):
+            return [layer(x) for layer in self]
+
+    model = Beside(nn.Linear(4, 3) for _ in range(num_layers))
+    scores = score(model, find_units(model, torch.zeros(2, 4)), Magnitude())
+    with pytest.raises(InvalidArgument, match=message):
+        choose(model, scores)

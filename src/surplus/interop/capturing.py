@@ -3,6 +3,7 @@
 import contextlib
 import io
 import logging
+import os
 import sysconfig
 import traceback
 import warnings
@@ -20,7 +21,8 @@ from surplus.interop.agreement import NotExported
 from surplus.interop.batches import Inputs, batched
 from surplus.units import left_as_found
 
-LIBRARIES = ("<", *(str(Path(str(each.__file__)).parent) for each in (torch, surplus)))
+# Ended by a separator: torchvision, which lies beside torch, is what the model is made of.
+LIBRARIES = ("<", *(f"{Path(str(each.__file__)).parent}{os.sep}" for each in (torch, surplus)))
 STANDARD = sysconfig.get_paths()["stdlib"]
 BATCH = "batch"
 EXPECTED = (
@@ -28,10 +30,8 @@ EXPECTED = (
     (r".*isinstance\(treespec, LeafSpec\)", FutureWarning),
     # Recurrent layers and hooks keep tensors that they computed; what is captured is checked by running it.
     (r"The tensor attributes? .* assigned during export", UserWarning),
-    (
-        r"No complete tensor found in the group",
-        UserWarning,
-    ),  # a weight that is a part of a larger tensor
+    # Of a weight that is a part of a larger tensor.
+    (r"No complete tensor found in the group", UserWarning),
 )
 """Warnings of the exporters about what is no concern of the user's: the beginning of the message, and its class."""
 TALKATIVE = ("torch.onnx", "torch.fx.experimental.symbolic_shapes", "onnxscript", "onnx_ir")

@@ -47,7 +47,7 @@ def over_units(mask: Mask, units: Units) -> Mask:
     """Return the mask over units that removes those of which a mask over weights leaves nothing to compute or to read.
 
     That is what structured pruning means, as `prune.ln_structured` along the output axis. A bias that was not masked
-    goes as well: a warning says by how much that changes the outputs. So does one where units have to stay.
+    goes as well: a warning says by how much that changes the outputs. Another names masked units that have to stay.
 
     Args:
         mask: A mask over weights, as `import_prune` returns it.

@@ -35,7 +35,7 @@ def keep(
 
     Raises:
         InvalidArgument: `sparsity` lies outside [0, 1), `within` is neither "layer" nor "model", `floor` or `multiple`
-            is below 1, or `among` belongs to another model.
+            is below 1, `among` belongs to another model, or there are no scores, since nothing can be removed.
 
     Example:
         >>> scores = Scores({"fc1": torch.tensor([3.0, 1.0, 2.0, 4.0])}, "units")
@@ -43,6 +43,7 @@ def keep(
         [True, False, False, True]
     """
     check_sparsity(sparsity)
+    _check_any(scores)
     whole = {name: torch.ones_like(v, dtype=torch.bool) for name, v in scores.values.items()}
     full = Mask(whole, scores.over, scores.units)
     both = full if among is None else full & among
@@ -69,6 +70,16 @@ def keep(
         }
     mask = Mask(kept, scores.over, scores.units)
     return mask if among is None else mask & among
+
+
+def _check_any(scores: Scores) -> None:
+    """Refuse scores of nothing, with the reasons for which units have to stay."""
+    if scores.values:
+        return
+    groups = [each for each in scores.units or () if each.protected is not None]
+    reasons = "".join(f" `{each.name}` stays: {each.protected}." for each in groups[:3])
+    more = f" So do {len(groups) - 3} more: `print(units)` lists them." if len(groups) > 3 else ""
+    raise InvalidArgument(f"There are no scores, so that nothing can be removed.{reasons}{more}")
 
 
 def _remove_lowest(

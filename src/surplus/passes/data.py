@@ -23,8 +23,10 @@ def batches(data: Data, like: nn.Module) -> Iterator[tuple[Tensor, Tensor]]:
     for batch in data:
         empty = False
         if not (isinstance(batch, tuple | list) and len(batch) == 2):
-            raise InvalidArgument("`data` must yield (inputs, targets) pairs of tensors.")
+            raise _no_pair(batch)
         inputs, targets = batch
+        if not (isinstance(inputs, Tensor) and isinstance(targets, Tensor)):
+            raise _no_pair(batch)
         if inputs.is_floating_point():
             inputs = inputs.to(reference.device, reference.dtype)
         inputs = inputs.to(reference.device)
@@ -36,3 +38,16 @@ def batches(data: Data, like: nn.Module) -> Iterator[tuple[Tensor, Tensor]]:
         raise InvalidArgument(
             "`data` holds no examples (an iterator can be read only once: pass a list)."
         )
+
+
+def _no_pair(batch: object) -> InvalidArgument:
+    if isinstance(batch, Tensor):
+        given = f"a tensor of shape {tuple(batch.shape)}"
+    elif isinstance(batch, tuple | list):
+        given = f"a {type(batch).__name__} of ({', '.join(type(each).__name__ for each in batch)})"
+    else:
+        given = f"a {type(batch).__name__}"
+    return InvalidArgument(
+        f"`data` yields {given}; it must yield (inputs, targets) pairs of tensors: pass a list of such pairs, or a"
+        " DataLoader."
+    )

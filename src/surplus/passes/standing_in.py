@@ -22,7 +22,7 @@ def stand_ins(
     Args:
         model: The model on whose units the mask was made, or one of the same shape.
         mask: A mask over units.
-        data: The inputs to fit to.
+        data: The (inputs, targets) to fit to; the targets are not looked at.
         constants: Whether a constant is fitted, too; what reads the layer needs a bias to take it.
 
     Returns:

@@ -52,7 +52,8 @@ def keep_to(
         The mask, and what was reached.
 
     Raises:
-        InvalidArgument: `fraction` lies outside (0, 1], or even the smallest cut is larger; the error says how large.
+        InvalidArgument: `fraction` lies outside (0, 1], even the smallest cut is larger (the error says how large), or
+            nothing can be removed.
     """
     if not 0 < fraction <= 1:
         hint = f" For {fraction:g} percent pass {fraction / 100:g}." if 1 < fraction <= 100 else ""

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import torch
 from jaxtyping import Bool, Int
 from torch import Tensor
-from torch.utils._pytree import tree_map
+from torch.utils._pytree import tree_leaves, tree_map
 
 from surplus.units.atoms import NONE
 from surplus.units.flow import Flow
@@ -79,7 +79,7 @@ def _inputs(
 
 def _tensors(arguments: Any) -> Iterator[Tensor]:
     seen: set[int] = set()
-    for each in torch.utils._pytree.tree_leaves(arguments):
+    for each in tree_leaves(arguments):
         if isinstance(each, Tensor) and id(each) not in seen:
             seen.add(id(each))
             yield each
@@ -140,7 +140,7 @@ def _passed(flow: Flow, inputs: list[_Input]) -> list[Int[Tensor, " positions"]]
         if bool((ids == NONE).any()):
             return None
         result.append(ids)
-    return result or None
+    return result
 
 
 def _removals(inputs: list[_Input]) -> Iterator[Bool[Tensor, " positions"]]:

@@ -21,7 +21,7 @@ def slices(
     """Put slices at numbered positions of one axis: what lies along it stays, and all other axes meet."""
     target = args[0]
     axis = args[1] % max(target.dim(), 1)
-    given = [target, *(each for each in args[3:4] if isinstance(each, Tensor) and each.dim())]
+    given = _given(args)
     carried = _put(flow, given, [axis], target, NUMBERED)
     return [carried if len(given) > 1 else _filled(carried)]
 
@@ -31,7 +31,7 @@ def elements(
 ) -> list[Carried]:
     """Put elements at numbered positions of one axis, apart for each position of the others."""
     target, numbers = args[0], args[2]
-    given = [target, *(each for each in args[3:4] if isinstance(each, Tensor) and each.dim())]
+    given = _given(args)
     axes = {args[1] % max(target.dim(), 1)}
     for each in (*given, numbers):
         axes |= {axis for axis, size in enumerate(each.shape) if size != target.shape[axis]}
@@ -77,6 +77,11 @@ def masked(
     held(flow, target, range(target.dim() - 1), CHOSEN)
     both = combined(flow, SUM, (), [target, rows], target.shape)
     return [beside(flow, both, target, mask, range(mask.dim() - 1))]
+
+
+def _given(args: Sequence[Any]) -> list[Tensor]:
+    """Return the target, and what is put into it unless that is one number."""
+    return [args[0], *(each for each in args[3:4] if isinstance(each, Tensor) and each.dim())]
 
 
 def _put(
