@@ -11,12 +11,13 @@ TORCH = str(Path(torch.__file__).parent)
 ROOMS = ("cli", "edits", "interop", "masks", "methods", "passes", "scores", "training", "units")
 HERE = tuple(f"{Path(__file__).parents[1]}/{room}/" for room in ROOMS)
 """Where this package runs models; its own networks are like a user's."""
+CHECKING = str(Path(jaxtyping.__file__).parent)
 GENERATED = "<"
 """What the names of code begin with that stands in no file."""
 PASSED = (
     *HERE,
     GENERATED,
-    str(Path(jaxtyping.__file__).parent),
+    CHECKING,
     *(
         f"{TORCH}/{each}"
         for each in (
@@ -41,7 +42,7 @@ def called_by_torch() -> bool:
 
 def source_line() -> str:
     """Say which line of the user's code runs now: the innermost one outside of torch and this package."""
-    frame = _innermost((TORCH, *HERE, GENERATED))
+    frame = _innermost((TORCH, *HERE, CHECKING, GENERATED))
     if frame is None:
         return ""
     return f", {Path(frame.f_code.co_filename).name} line {frame.f_lineno}"
