@@ -10,6 +10,7 @@ import copy
 import signal
 import warnings
 from collections.abc import Callable
+from functools import partial
 from importlib.metadata import version
 from typing import Any, NamedTuple
 
@@ -164,19 +165,15 @@ def zero_layer_(layer: Any, units: list[int], reads: bool) -> None:
     transposed, groups = isinstance(layer, TRANSPOSED), getattr(layer, "groups", 1)
     if groups > 1 and groups == layer.in_channels:  # each channel goes on by itself
         reads = False
-    if transposed and groups > 1:
-        raise NotImplementedError("no network of the tests needs it")
-    if not reads:
-        layer.weight[(slice(None), units) if transposed else units] = 0
-        if layer.bias is not None:
-            layer.bias[units] = 0
-    elif groups == 1:
-        layer.weight[units if transposed else (slice(None), units)] = 0
-    else:
-        width, height = layer.weight.shape[1], len(layer.weight) // groups
-        for unit in units:
-            block = unit // width
-            layer.weight[block * height : (block + 1) * height, unit % width] = 0
+    if not reads and layer.bias is not None:
+        layer.bias[units] = 0
+    if reads == transposed:  # they have rows of their own
+        layer.weight[units] = 0
+        return
+    width, height = layer.weight.shape[1], len(layer.weight) // groups
+    for unit in units:
+        block = unit // width
+        layer.weight[block * height : (block + 1) * height, unit % width] = 0
 
 
 def tried(attempt: Callable[[Callable[[], Made]], Outcome], make: Callable[[], Made]) -> Outcome:
@@ -260,9 +257,8 @@ def growing() -> None:
         model, example = make().eval(), torch.randn(shape)
         pairs = []
         for _ in range(ROUNDS + 1):  # the first one is to get warm
-            one = seconds(lambda: cut_ours(model, example))  # noqa: B023
-            other = seconds(lambda: cut_theirs(model, example))  # noqa: B023
-            pairs.append((one, other))
+            sides = (partial(cut, model, example) for cut in (cut_ours, cut_theirs))
+            pairs.append(tuple(map(seconds, sides)))
         mine, others = zip(*pairs[1:], strict=True)
         ratio = spread([a / b for a, b in pairs[1:]])
         print(f"| {name} | {spread(mine)} | {spread(others)} | **{ratio}** |", flush=True)

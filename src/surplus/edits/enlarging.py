@@ -9,10 +9,11 @@ from jaxtyping import Int
 from torch import Tensor, nn
 
 from surplus.base import InvalidArgument
+from surplus.edits.integers import agreed
 from surplus.edits.intervals import pack
 from surplus.edits.records import Count, Kept, Resize, Slice, Verb
 from surplus.edits.resize import resized_copy
-from surplus.units import Group, Integer, Size, Units, find_units, kept_along
+from surplus.units import Group, Size, Units, find_units, kept_along
 
 
 @final
@@ -51,25 +52,21 @@ def enlarged(model: nn.Module, units: Units, like: Like, verb: Verb) -> Enlarged
             " follow; read it from a tensor, or keep it as an attribute of the module."
         ) from failed
     pairs = _paired(units, found, counts)
-    kept = {
-        old.name: _assigned(places_of(units, old), places_of(found, new))
-        if old.name in counts
-        else torch.arange(old.size)
-        for old, new in pairs
-    }
+    kept = {old.name: torch.arange(old.size) for old, _ in pairs}
+    added = {}
+    for old, new in pairs:
+        if old.name in counts:
+            before, after = places_of(units, old), places_of(found, new)
+            kept[old.name] = _assigned(before, after)
+            free = _others(kept[old.name], new.size)
+            added[old.name] = new, _in_order(before, like[old.name], after, free)
     slices = tuple(_placed(each, pairs, kept) for each in step.slices)
     layers = tuple(
         Kept(layer=old.name, size=new.size, kept=pack(sorted(kept[old.name].tolist())))
         for old, new in pairs
         if old.name in counts
     )
-    places = {}
-    for old, new in pairs:
-        if old.name in counts:
-            free = _others(kept[old.name], new.size)
-            own = places_of(units, old), like[old.name], places_of(found, new), free
-            places[old.name] = new, _in_order(*own)
-    return Enlarged(Resize(verb=verb, units=layers, slices=slices, integers=step.integers), places)
+    return Enlarged(Resize(verb=verb, units=layers, slices=slices, integers=step.integers), added)
 
 
 def _listed(counts: Mapping[str, int]) -> str:
@@ -127,23 +124,12 @@ def _larger_integers(units: Units, like: Like) -> tuple[Count, ...]:
     Raises:
         InvalidArgument: one integer counts two things that would no longer be equally many.
     """
-    found: dict[Integer, tuple[int, int]] = {}
+    found = []
     for size in units.sizes:
-        before = after = size.ids.shape[size.axis]
-        for name, each in like.items():
-            after += _counted(size, units[name], each)
-        known = found.setdefault(size.integer, (before, after))
-        if known != (before, after):
-            raise InvalidArgument(
-                f"`{size.integer.name}` of `{size.integer.module or 'the model'}` counts units in several places, which"
-                f" would no longer be equally many: {known[1]} and {after}. Use an integer for each in your code, or"
-                " read the sizes from the tensors."
-            )
-    return tuple(
-        Count(module=each.module, name=each.name, place=each.place, before=before, after=after)
-        for each, (before, after) in found.items()
-        if before != after
-    )
+        before = size.ids.shape[size.axis]
+        more = sum(_counted(size, units[name], each) for name, each in like.items())
+        found.append((size.integer, before, before + more))
+    return agreed(found)
 
 
 def _counted(size: Size, group: Group, like: Int[Tensor, " new"]) -> int:

@@ -11,7 +11,7 @@ from surplus.base import InvalidArgument
 from surplus.edits.edits import Edits
 from surplus.edits.enlarging import Enlarged, behind, enlarged
 from surplus.edits.new_units import NewUnits
-from surplus.edits.records import Resize, Verb
+from surplus.edits.records import Resize
 from surplus.edits.refusing import check_not_computed, check_uncoupled, computed_and_read
 from surplus.edits.resize import check, resized, resized_copy
 from surplus.edits.verifying import NotEqual, difference
@@ -46,29 +46,37 @@ def grow(
         >>> larger[0], larger[2].weight[:, 3:].abs().sum().item()
         (Linear(in_features=4, out_features=5, bias=True), 0.0)
     """
-    step, values = growth(model, units, new, "grow")
-    larger = resized_copy(model, step, values)
+    plan = _planned(model, units, new)
+    step = plan.step
+    larger = resized_copy(model, step, _values(model, units, new, plan))
     if verify:
         _check_unnoticed(units, new)
-        step = replace(step, difference=_verified(model, larger, units, new))
+        step = replace(step, difference=_verified(model, larger, units, new, plan))
     return larger, Edits((step,))
 
 
-def growth(
-    model: nn.Module, units: Units, new: Mapping[str, NewUnits], verb: Verb
-) -> tuple[Resize, dict[str, Tensor]]:
-    """Return the step that adds units, and what the tensors hold that change their shape."""
+def _planned(model: nn.Module, units: Units, new: Mapping[str, NewUnits]) -> Enlarged:
+    """Return where the new units will be, if they can be added."""
     units.check(model)
+    like = {}
     for name, each in new.items():
+        group = units.chosen(name)
+        roles = {"incoming": group.incoming, "outgoing": group.outgoing, "carried": group.carried}
         widths = {
-            "incoming": units.weight_vectors(name).shape[1],
-            "outgoing": units.outgoing(name).shape[1],
-            "carried": units.carried(name).shape[1],
+            role: sum(slot.width(units.shapes[slot.tensor]) for slot in slots)
+            for role, slots in roles.items()
         }
-        each.check(units.chosen(name), widths)
-    like = {name: behind(units[name], each.count) for name, each in new.items()}
-    plan = enlarged(model, units, like, verb)
+        each.check(group, widths)
+        like[name] = behind(group, each.count)
+    plan = enlarged(model, units, like, "grow")
     check(model, plan.step)
+    return plan
+
+
+def _values(
+    model: nn.Module, units: Units, new: Mapping[str, NewUnits], plan: Enlarged
+) -> dict[str, Tensor]:
+    """Return what the tensors hold that change their shape."""
     tensors = tensors_of(model)
     values = {
         name: resized(tensors[name].detach(), plan.step.of(name), True)
@@ -76,7 +84,7 @@ def growth(
     }
     for name, each in new.items():
         _write_(values, tensors, units[name], each, plan)
-    return plan.step, values
+    return values
 
 
 def _write_(
@@ -103,11 +111,10 @@ def _write_(
             continue
         taken = 0
         for before, after in zip(slots, others, strict=True):
-            old = tensors[before.tensor]
-            width = before.index.shape[1] * (old.numel() // old.shape[before.axis])
-            part = rows[:, taken : taken + width]
-            taken += width
-            _add_(values[before.tensor], old.shape, after, places, part, plan.step)
+            shape = tensors[before.tensor].shape
+            part = rows[:, taken : taken + before.width(shape)]
+            taken += before.width(shape)
+            _add_(values[before.tensor], shape, after, places, part, plan.step)
 
 
 def _add_(
@@ -119,11 +126,8 @@ def _add_(
     step: Resize,
 ) -> None:
     """In place: add rows, as they are laid out in the smaller tensor, at the positions of new units."""
-    other = [length for axis, length in enumerate(shape) if axis != slot.axis]
-    width = slot.index.shape[1]
-    slab = rows.to(value).reshape(len(rows) * width, *other).movedim(0, slot.axis)
     rest = [each for each in step.of(slot.tensor) if each.axis != slot.axis]
-    slab = resized(slab, rest, True)
+    slab = resized(slot.slab(rows.to(value), shape), rest, True)
     index = slot.index[places].reshape(-1).to(value.device)
     value.index_add_(slot.axis, index, slab)
 
@@ -169,11 +173,12 @@ def _verified(
     larger: nn.Module,
     units: Units,
     new: Mapping[str, NewUnits],
+    plan: Enlarged,
 ) -> float:
     """Compare the larger model, with its new units silent, with the model before."""
     if not all(each.silent for each in new.values()):
         quiet = {name: replace(each, outgoing=None) for name, each in new.items()}
-        larger = resized_copy(model, *growth(model, units, quiet, "grow"))
+        larger = resized_copy(model, plan.step, _values(model, units, quiet, plan))
     try:
         return difference(model, larger, model, units.example, ("original", "larger"))
     except NotEqual as apart:

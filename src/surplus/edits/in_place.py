@@ -2,6 +2,7 @@
 
 import warnings
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from torch import nn
 
@@ -118,10 +119,11 @@ def factorise_(
     """
     check_ready(model, optimizer)
     edited, edits = factorise(model, units, layer, rank, energy, verify)
-    old, pair = module_named(model, layer), module_named(edited, layer)
+    old: Any = module_named(model, layer)
+    pair: Any = module_named(edited, layer)
     weight = old.get_parameter("weight")
     swap_(weight, pair.get_parameter("1.weight").detach())
-    pair[1].weight, pair[1].bias = weight, old.bias  # type: ignore[index]
+    pair[1].weight, pair[1].bias = weight, old.bias
     replace_(model, layer, pair)
     for each in listed(optimizer):
         if each.state.pop(weight, None):
@@ -149,10 +151,11 @@ def insert_(
     """
     check_ready(model, optimizer)
     edited, edits = insert(model, units, after, kernel_size, activation, verify)
-    old, new = module_named(model, after), module_named(edited, after)
-    new[0] = old  # type: ignore[operator]
+    old = module_named(model, after)
+    new: Any = module_named(edited, after)
+    new[0] = old
     replace_(model, after, new)
     near = next(old.parameters(), None)
     for each in listed(optimizer):
-        enlist_(each, model, list(new[1].parameters()), near)  # type: ignore[index]
+        enlist_(each, model, list(new[1].parameters()), near)
     return edits

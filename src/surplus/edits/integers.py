@@ -1,5 +1,7 @@
 """The integers of the user's modules that count units, and the tensors that number them, after a cut."""
 
+from collections.abc import Iterable
+
 import torch
 
 from surplus.base import InvalidArgument
@@ -16,7 +18,7 @@ def counts(mask: Mask, units: Units) -> tuple[Count, ...]:
         InvalidArgument: one integer counts two things that would no longer be equally many.
     """
     gone = mask.removed_roots()
-    found: dict[Integer, tuple[int, int]] = {}
+    found = []
     for size in units.sizes:
         before = size.ids.shape[size.axis]
         after = kept_along(size.ids, size.axis, gone)
@@ -25,16 +27,28 @@ def counts(mask: Mask, units: Units) -> tuple[Count, ...]:
                 f"The mask removes all {before} units that `{size.integer.name}` of"
                 f" `{size.integer.module or 'the model'}` counts; keep at least one of them."
             )
-        known = found.setdefault(size.integer, (before, after))
+        found.append((size.integer, before, after))
+    return agreed(found)
+
+
+def agreed(found: Iterable[tuple[Integer, int, int]]) -> tuple[Count, ...]:
+    """Return the integers that change, each once, from what they count in each place before and after.
+
+    Raises:
+        InvalidArgument: one integer counts two things that would no longer be equally many.
+    """
+    counted: dict[Integer, tuple[int, int]] = {}
+    for integer, before, after in found:
+        known = counted.setdefault(integer, (before, after))
         if known != (before, after):
             raise InvalidArgument(
-                f"`{size.integer.name}` of `{size.integer.module or 'the model'}` counts units in several places, which"
-                f" would no longer be equally many: {known[1]} of {known[0]} and {after} of {before}."
+                f"`{integer.name}` of `{integer.module or 'the model'}` counts units in several places, which would no"
+                f" longer be equally many: {known[1]} instead of {known[0]}, and {after} instead of {before}."
                 " Use an integer for each in your code, or read the sizes from the tensors."
             )
     return tuple(
         Count(module=each.module, name=each.name, place=each.place, before=before, after=after)
-        for each, (before, after) in found.items()
+        for each, (before, after) in counted.items()
         if before != after
     )
 

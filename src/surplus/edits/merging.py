@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from surplus.base import InvalidArgument, unknown_name
 from surplus.edits.cutting import removal
@@ -108,8 +108,9 @@ def _hand_over_(
         tensor = tensors[slot.tensor]
         vectors = slot.vectors(tensor.detach()).double()
         more = stand_ins.coefficients.to(vectors).T @ vectors[removed]
+        index = slot.index[kept].reshape(-1).to(tensor.device)
         with torch.no_grad():
-            _add_(tensor, slot.axis, slot.index[kept], more)
+            tensor.index_add_(slot.axis, index, slot.slab(more, tensor.shape).to(tensor))
     return folded
 
 
@@ -126,9 +127,3 @@ def _check_read_by_norm_alone(folded: list[str], changed: NotEqual) -> None:
             " bias, and the outputs are others then: something else reads that layer, too. Give it a bias, or remove"
             " the units with `cut`."
         ) from changed
-
-
-def _add_(tensor: Tensor, axis: int, index: Tensor, rows: Tensor) -> None:
-    other = [length for place, length in enumerate(tensor.shape) if place != axis]
-    slab = rows.reshape(-1, *other).movedim(0, axis).to(tensor)
-    tensor.index_add_(axis, index.reshape(-1).to(tensor.device), slab)

@@ -1,7 +1,7 @@
 """What a step of `Edits` records: enough to repeat it on the shapes of another model, and to say what went where."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal, final, get_args
 
 from surplus.base import InvalidArgument
@@ -109,37 +109,9 @@ class Resize:
 
     def to_json(self) -> dict[str, Any]:
         """Return the step as JSON data."""
-        return {
-            "kind": self.verb,
-            "units": [
-                {"layer": each.layer, "size": each.size, "kept": [list(i) for i in each.kept]}
-                for each in self.units
-            ],
-            "slices": [
-                {
-                    "tensor": each.tensor,
-                    "axis": each.axis,
-                    "size": each.size,
-                    "kept": [list(i) for i in each.kept],
-                }
-                for each in self.slices
-            ],
-            "integers": [
-                {
-                    "module": each.module,
-                    "name": each.name,
-                    "place": each.place,
-                    "before": each.before,
-                    "after": each.after,
-                }
-                for each in self.integers
-            ],
-            "numbers": [
-                {"tensor": each.tensor, "size": each.size, "kept": [list(i) for i in each.kept]}
-                for each in self.numbers
-            ],
-            "difference": self.difference,
-        }
+        parts = ("units", "slices", "integers", "numbers")
+        lists = {name: [_plain(each) for each in getattr(self, name)] for name in parts}
+        return {"kind": self.verb, **lists, "difference": self.difference}
 
     @classmethod
     def from_json(cls, data: Any) -> "Resize":
@@ -280,6 +252,12 @@ def step_from_json(data: Any) -> Step:
     if kind == "insert":
         return Insertion.from_json(data)
     raise ValueError(f"an edit of kind {kind!r}")
+
+
+def _plain(part: Slice | Kept | Count | Renumbered) -> dict[str, Any]:
+    """Return a part of a step as JSON data, which has lists where there are tuples."""
+    data = asdict(part)
+    return data | {"kept": [list(each) for each in data["kept"]]} if "kept" in data else data
 
 
 def _one_of(choices: Any, word: Any) -> Any:

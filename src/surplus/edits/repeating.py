@@ -8,7 +8,8 @@ from torch import Tensor, nn
 
 from surplus.base import InvalidArgument
 from surplus.edits.enlarging import places_of
-from surplus.edits.folding import foldable, values_read
+from surplus.edits.folding import foldable
+from surplus.edits.reading import values_read
 from surplus.edits.refusing import computed_and_read
 from surplus.edits.stand_ins import StandIns
 from surplus.masks import Mask

@@ -160,9 +160,8 @@ def _share_(
             shared = vectors / size
             if noise:
                 shared = shared + _noise(vectors, family, noise, generator)
-            other = [length for axis, length in enumerate(value.shape) if axis != slot.axis]
-            rows = shared.reshape(-1, *other).movedim(0, slot.axis)
-            value.index_copy_(slot.axis, slot.index.reshape(-1).to(value.device), rows)
+            index = slot.index.reshape(-1).to(value.device)
+            value.index_copy_(slot.axis, index, slot.slab(shared, value.shape))
 
 
 def _noise(

@@ -29,7 +29,7 @@ TOLERANCE = {torch.float64: 1e-10, torch.float32: 1e-4}
 
 
 class NotEqual(SurplusError):
-    """A cut model that does not compute what the masked one computes."""
+    """An edited model that does not compute what it should: a cut one what the masked one does, any other the same."""
 
 
 def masked(model: nn.Module, mask: Mask) -> nn.Module:

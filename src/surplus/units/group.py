@@ -32,6 +32,15 @@ class Slot:
         moved = chosen.movedim(self.axis, 0)
         return moved.reshape(units, width * moved[0].numel())
 
+    def slab(self, vectors: Float[Tensor, "_ slice"], shape: torch.Size) -> Float[Tensor, "..."]:
+        """Return units' slices, as `vectors` gives them, side by side along `axis` as in a tensor of that shape."""
+        other = [length for axis, length in enumerate(shape) if axis != self.axis]
+        return vectors.reshape(len(vectors) * self.index.shape[1], *other).movedim(0, self.axis)
+
+    def width(self, shape: torch.Size) -> int:
+        """Return how many weights of a tensor of a shape belong to each unit."""
+        return self.index.shape[1] * (shape.numel() // shape[self.axis])
+
     def positions(self, chosen: Int[Tensor, " chosen"]) -> Int[Tensor, " positions"]:
         """Return the positions along `axis` that the chosen units own, in order."""
         return self.index[chosen].reshape(-1).sort().values
