@@ -3,7 +3,7 @@
 from typing import final
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 
@@ -62,12 +62,14 @@ class Comoments:
         return self.products.diagonal() / max(self.num_rows, 1)
 
     @property
+    def constant(self) -> Bool[Tensor, " width"]:
+        """Which columns never changed: what they deviate by is rounding alone."""
+        return self.variances <= 1e-24 * self.mean.square()
+
+    @property
     def correlation(self) -> Float[Tensor, "width width"]:
         """Pearson's correlation; 0 between a column that never changed and any other, and with itself."""
-        variances = self.variances
-        # A column whose deviations are rounding alone is constant.
-        constant = variances <= 1e-24 * self.mean.square()
-        scale = torch.where(constant, 0.0, variances.clamp_min(1e-300).rsqrt())
+        scale = torch.where(self.constant, 0.0, self.variances.clamp_min(1e-300).rsqrt())
         return (self.covariance * scale * scale[:, None]).clamp(-1, 1)
 
     def columns(self, chosen: slice) -> "Comoments":
