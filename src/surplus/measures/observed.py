@@ -13,7 +13,7 @@ from surplus.base import InvalidArgument, Parts
 from surplus.masks import Mask
 from surplus.measures.needs import Need, wanted
 from surplus.measures.untreated import Untreated
-from surplus.passes import ClassSums, Comoments, Data, Firing, Statistics, observe
+from surplus.passes import ClassSums, Comoments, CrossLayer, Data, Firing, Statistics, observe
 from surplus.units import Group, Units
 
 RECTIFIERS = ("relu", "relu_", "threshold", "threshold_", "clamp_min", "clamp_min_", "hardtanh")
@@ -163,21 +163,19 @@ class Observed:
         return self.statistics.class_sums[name]
 
     @property
-    def features(self) -> Comoments:
-        """Covariances of all layers' features side by side; `slices` says where each lies.
+    def features(self) -> CrossLayer:
+        """Products of the features of all pairs of layers that can be seen.
 
         Raises:
-            Untreated: there are no data.
+            Untreated: there are no data, or so many features that their products would fill the memory.
         """
         self._declared("cross_layer")
         if not self.statistics.features:
             raise Untreated("the outputs of its layers never lie along one axis")
-        return self.statistics.features[0]
-
-    @property
-    def slices(self) -> dict[str, slice]:
-        """Where each layer's features lie in `features`."""
-        return self.statistics.slices
+        found = self.statistics.features[0]
+        if found.refused is not None:
+            raise Untreated(found.refused)
+        return found
 
     def _vectors(self, name: str, of: Mapping[str, Tensor] | None) -> Float[Tensor, "units fan_in"]:
         vectors = self.units.weight_vectors(name, self.model if of is None else of)

@@ -6,8 +6,8 @@ What lives here:
 - `frame_potential`, `frame_potential_along` an order, `frame_potential_bounds`, and what they are made of: `directions`
   and `squared_overlaps`;
 - `Data`, what the engines are given, and `batches` of it; `activations`, the outputs of a group's units;
-- `observe`, the one pass over the data that gathers the `Statistics` that are `Wanted`: `Comoments`, `Firing` and
-  `ClassSums`; `chunks` of batches;
+- `observe`, the one pass over the data that gathers the `Statistics` that are `Wanted`: `Comoments`, `Firing`,
+  `ClassSums` and `CrossLayer`; `chunks` of batches; `cross_features`, a pass through several networks together;
 - `stand_ins`, removed units as combinations of the kept ones, fitted to activations;
 - `performance`, which returns a `Performance`; `num_parameters`, `num_macs` and `file_bytes`, what a network costs;
   `compare`, the table of all that; `keep_to` a `Quantity`, with what was `Reached`.
@@ -20,6 +20,8 @@ from surplus.passes.class_sums import ClassSums
 from surplus.passes.comoments import Comoments
 from surplus.passes.comparison import compare
 from surplus.passes.costs import file_bytes, num_macs, num_parameters
+from surplus.passes.cross_features import cross_features
+from surplus.passes.cross_layer import CrossLayer
 from surplus.passes.data import Data, batches
 from surplus.passes.downstream import Downstream
 from surplus.passes.firing import Firing
@@ -40,6 +42,7 @@ from surplus.passes.targets import Quantity, Reached, keep_to
 __all__ = [
     "ClassSums",
     "Comoments",
+    "CrossLayer",
     "Data",
     "Downstream",
     "Firing",
@@ -54,6 +57,7 @@ __all__ = [
     "batches",
     "chunks",
     "compare",
+    "cross_features",
     "directions",
     "file_bytes",
     "frame_potential",
