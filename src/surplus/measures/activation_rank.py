@@ -53,7 +53,6 @@ class ActivationRank(Measure):
         rows = seen.comoments(name)
         n = rows.num_examples
         kept = seen.kept(name)
-        yield Finding(quantity="num_units", value=int(kept.sum()))
         yield Finding(quantity="num_rows", value=rows.num_rows, n=n)
         values = _singular_values(rows, kept & ~rows.constant)
         if len(values) == 0:
