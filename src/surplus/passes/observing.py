@@ -14,6 +14,7 @@ from surplus.passes.comoments import Comoments
 from surplus.passes.cross_layer import CrossLayer
 from surplus.passes.data import Data, batches
 from surplus.passes.firing import Firing
+from surplus.passes.readout import Readout, runs_of
 from surplus.passes.taps import by_example
 from surplus.units import Tap, evaluating, left_as_found, tapping
 
@@ -34,6 +35,8 @@ class Wanted:
     """Sums of each layer's features by class."""
     cross_layer: bool = False
     """Covariances of all layers' features with one another."""
+    readout: nn.Module | None = None
+    """The last linear layer, if what it receives is to be summed up by class."""
     positions: int | None = 64
     """How many positions of an example become rows of products; None takes all. Counts and ranges take all."""
     seed: int = 0
@@ -53,6 +56,8 @@ class Statistics:
     """Of each layer's features: a unit's output, averaged over positions."""
     features: list[CrossLayer] = field(default_factory=list)
     """Of all layers' features side by side; one entry, or none if it was not wanted."""
+    readout: Readout = field(default_factory=Readout)
+    """Of what the last linear layer receives; empty if it was not wanted."""
 
     def take(
         self, name: str, outputs: Float[Tensor, "batch units positions"], generator: torch.Generator
@@ -88,6 +93,7 @@ class Statistics:
 
     def merge(self, other: "Statistics") -> None:
         """Take in what another pass summed up, on other examples."""
+        self.readout.merge(other.readout)
         _merge(self.comoments, other.comoments)
         _merge(self.firing, other.firing)
         _merge(self.class_sums, other.class_sums)
@@ -144,10 +150,12 @@ def observe(model: nn.Module, taps: Mapping[str, Tap], data: Data, wanted: Wante
                 outputs = by_example(values, taps[name], num_examples)
                 features[name] = found.take(name, outputs, generator)
 
-            with tapping(model, taps, receive):
+            with runs_of(wanted.readout) as runs, tapping(model, taps, receive):
                 model(inputs)
-            usable = labels.dim() == 1 and not labels.is_floating_point()
-            found.take_features(features, labels if usable else None)
+            usable = labels if labels.dim() == 1 and not labels.is_floating_point() else None
+            found.take_features(features, usable)
+            if wanted.readout is not None:
+                found.readout.add(runs, len(inputs), usable)
     return found
 
 
