@@ -4,7 +4,7 @@ What lives here:
 - `Removals`, the loss and accuracy after every removal of units, with its `Singles`; `Downstream`, a chain taken apart
   at one layer;
 - `frame_potential`, `frame_potential_along` an order, `frame_potential_bounds`, and what they are made of: `directions`
-  and `squared_overlaps`;
+  and `squared_overlaps`; `pair_cosines` and `nearest` neighbours, `mean_cosine_distance` and `signed_frame_potential`;
 - `Data`, what the engines are given, and `batches` of it; `activations`, the outputs of a group's units;
 - `observe`, the one pass over the data that gathers the `Statistics` that are `Wanted`: `Comoments`, `Firing` and
   `ClassSums`; `chunks` of batches;
@@ -31,6 +31,12 @@ from surplus.passes.gram import (
     squared_overlaps,
 )
 from surplus.passes.observing import Statistics, Wanted, chunks, observe
+from surplus.passes.pairs import (
+    mean_cosine_distance,
+    nearest,
+    pair_cosines,
+    signed_frame_potential,
+)
 from surplus.passes.performance import Performance, performance
 from surplus.passes.removals import Removals, Singles
 from surplus.passes.standing_in import stand_ins
@@ -60,10 +66,14 @@ __all__ = [
     "frame_potential_along",
     "frame_potential_bounds",
     "keep_to",
+    "mean_cosine_distance",
+    "nearest",
     "num_macs",
     "num_parameters",
     "observe",
+    "pair_cosines",
     "performance",
+    "signed_frame_potential",
     "squared_overlaps",
     "stand_ins",
 ]
