@@ -5,6 +5,7 @@ What lives here:
   at one layer;
 - `frame_potential`, `frame_potential_along` an order, `frame_potential_bounds`, and what they are made of: `directions`
   and `squared_overlaps`; `pair_cosines` and `nearest` neighbours, `mean_cosine_distance` and `signed_frame_potential`;
+- `SpanningTree`, the components of a weighted graph at every cut-off;
 - `Data`, what the engines are given, and `batches` of it; `activations`, the outputs of a group's units;
 - `observe`, the one pass over the data that gathers the `Statistics` that are `Wanted`: `Comoments`, `Firing` and
   `ClassSums`; `chunks` of batches;
@@ -39,6 +40,7 @@ from surplus.passes.pairs import (
 )
 from surplus.passes.performance import Performance, performance
 from surplus.passes.removals import Removals, Singles
+from surplus.passes.spanning import SpanningTree
 from surplus.passes.standing_in import stand_ins
 from surplus.passes.taps import activations
 from surplus.passes.targets import Quantity, Reached, keep_to
@@ -54,6 +56,7 @@ __all__ = [
     "Reached",
     "Removals",
     "Singles",
+    "SpanningTree",
     "Statistics",
     "Wanted",
     "activations",

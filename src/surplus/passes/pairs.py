@@ -77,7 +77,8 @@ def mean_cosine_distance(rows: Float[Tensor, "units fan_in"]) -> float:
     """Return the mean of 1 - cosine over pairs of different rows of unit length, from the sum of the rows alone."""
     size = len(rows)
     overlap = float(rows.sum(0).square().sum()) - float(rows.square().sum())
-    return max(1 - overlap / (size * (size - 1)), 0.0)
+    distance = 1 - overlap / (size * (size - 1))
+    return distance if distance > 1e-12 else 0.0  # what is left of equal rows is rounding
 
 
 def signed_frame_potential(rows: Float[Tensor, "units fan_in"]) -> float:
