@@ -1,6 +1,7 @@
 """The geometry of weight vectors again, in loops that can be read off."""
 
 import math
+from itertools import product
 
 from torch import Tensor
 
@@ -35,3 +36,23 @@ def components(weights: list[list[float]], cut_off: float) -> list[set[int]]:
                     sets.remove(theirs)
                     mine |= theirs
     return sets
+
+
+def angle(a: list[float], b: list[float]) -> float:
+    """Return the angle of two vectors in degrees."""
+    return math.degrees(math.acos(max(-1.0, min(1.0, cosine(a, b)))))
+
+
+def best_clusters(W: Tensor, k: int, weights: list[float]) -> list[int]:
+    """Return, of all ways to share rows out among k clusters, the one whose sums of unit vectors are longest."""
+    rows = [[x / length(row) for x in row] for row in W.tolist()]
+
+    def total(labels: tuple[int, ...]) -> float:
+        found = 0.0
+        for label in range(k):
+            own = [unit for unit in range(len(rows)) if labels[unit] == label]
+            # The direction of a sum is the best centre, and its length the sum of the cosines with it.
+            found += length([sum(weights[i] * rows[i][x] for i in own) for x in range(W.shape[1])])
+        return found
+
+    return list(max(product(range(k), repeat=len(rows)), key=total))

@@ -6,6 +6,8 @@ What lives here:
 - `frame_potential`, `frame_potential_along` an order, `frame_potential_bounds`, and what they are made of: `directions`
   and `squared_overlaps`; `pair_cosines` and `nearest` neighbours, `mean_cosine_distance` and `signed_frame_potential`;
 - `SpanningTree`, the components of a weighted graph at every cut-off;
+- `spherical_centres`, clusters of directions, and `degrees_to` them;
+- `Estimate`: `mean_estimate`, `share_estimate` and the `difference` of two, with their intervals;
 - `Data`, what the engines are given, and `batches` of it; `activations`, the outputs of a group's units;
 - `observe`, the one pass over the data that gathers the `Statistics` that are `Wanted`: `Comoments`, `Firing` and
   `ClassSums`; `chunks` of batches;
@@ -23,6 +25,7 @@ from surplus.passes.comparison import compare
 from surplus.passes.costs import file_bytes, num_macs, num_parameters
 from surplus.passes.data import Data, batches
 from surplus.passes.downstream import Downstream
+from surplus.passes.estimates import Estimate, difference, mean_estimate, share_estimate
 from surplus.passes.firing import Firing
 from surplus.passes.gram import (
     directions,
@@ -41,6 +44,7 @@ from surplus.passes.pairs import (
 from surplus.passes.performance import Performance, performance
 from surplus.passes.removals import Removals, Singles
 from surplus.passes.spanning import SpanningTree
+from surplus.passes.spherical import degrees_to, spherical_centres
 from surplus.passes.standing_in import stand_ins
 from surplus.passes.taps import activations
 from surplus.passes.targets import Quantity, Reached, keep_to
@@ -50,6 +54,7 @@ __all__ = [
     "Comoments",
     "Data",
     "Downstream",
+    "Estimate",
     "Firing",
     "Performance",
     "Quantity",
@@ -63,6 +68,8 @@ __all__ = [
     "batches",
     "chunks",
     "compare",
+    "degrees_to",
+    "difference",
     "directions",
     "file_bytes",
     "frame_potential",
@@ -70,13 +77,16 @@ __all__ = [
     "frame_potential_bounds",
     "keep_to",
     "mean_cosine_distance",
+    "mean_estimate",
     "nearest",
     "num_macs",
     "num_parameters",
     "observe",
     "pair_cosines",
     "performance",
+    "share_estimate",
     "signed_frame_potential",
+    "spherical_centres",
     "squared_overlaps",
     "stand_ins",
 ]
