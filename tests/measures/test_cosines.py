@@ -66,5 +66,5 @@ def test_units_without_a_direction_are_left_out():
     model = dense(W, torch.tensor([[0.0, 0.0, 0.0, 0.0], [1.0, 0.0, 0.0, 0.0]]))
     found = asked(Cosines(), seen_of(Cosines(), model, mask=mask))
     assert {unit for _, layer, _, unit, _ in found if layer == "0"} == {None, 0, 2}
-    reason = "fewer than two of its units have weights other than zero"
+    reason = "only one of its units has weights other than zero"
     assert notes(Cosines(), seen_of(Cosines(), model)) == {"2": reason}

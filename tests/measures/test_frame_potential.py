@@ -62,5 +62,5 @@ def test_removed_units_and_zeros_are_left_out():
     assert potential(W, mask=mask)["frame_potential"] == pytest.approx(3)
     assert potential(W)["frame_potential"] == pytest.approx(6)
     lonely = dense(W[:4] * torch.tensor([[1.0], [0.0], [0.0], [0.0]]), randn(2, 4))
-    reason = "fewer than two of its units have weights other than zero"
+    reason = "only one of its units has weights other than zero"
     assert notes(FramePotential(), seen_of(FramePotential(), lonely)) == {"0": reason}

@@ -118,7 +118,7 @@ def test_what_was_removed_takes_no_part():
     assert found["num_components"] == 3
     assert found["size_norm_correlation"] is None
     lonely = dense(W[:1], randn(3, 1))
-    reason = "fewer than two of its units have weights other than zero"
+    reason = "only one of its units has weights other than zero"
     assert notes(SimilarityGraph(), seen_of(SimilarityGraph(), lonely)) == {"0": reason}
 
 

@@ -3,6 +3,7 @@
 import math
 from itertools import product
 
+import torch
 from torch import Tensor
 
 
@@ -56,3 +57,32 @@ def best_clusters(W: Tensor, k: int, weights: list[float]) -> list[int]:
         return found
 
     return list(max(product(range(k), repeat=len(rows)), key=total))
+
+
+def principal_angles(some: Tensor, other: Tensor) -> list[float]:
+    """Return the angles, in degrees, of the closest two vectors, of the closest two orthogonal to those, and so on."""
+    found = []
+    for _ in range(min(some.shape[1], other.shape[1])):
+        x = some[:, 0] + some.sum(1)
+        for _ in range(20_000):
+            # Back and forth between the subspaces: this goes to the pair that is closest.
+            y = other @ (other.T @ x)
+            x = some @ (some.T @ (y / y.norm()))
+            x = x / x.norm()
+        y = other @ (other.T @ x)
+        y = y / y.norm()
+        found.append(angle(x.tolist(), y.tolist()))
+        some, other = _without(some, x), _without(other, y)
+    return found
+
+
+def _without(basis: Tensor, vector: Tensor) -> Tensor:
+    """Return a basis of what is orthogonal to a vector in a subspace."""
+    columns: list[Tensor] = [vector]
+    for each in basis.T:
+        rest = each.clone()
+        for column in columns * 2:
+            rest = rest - (rest @ column) * column
+        if float(rest.norm()) > 1e-8 and len(columns) < basis.shape[1]:
+            columns.append(rest / rest.norm())
+    return torch.stack(columns[1:], dim=1) if len(columns) > 1 else basis[:, :0]

@@ -95,8 +95,8 @@ class SimilarityGraph(Measure):
         ranked = sorted(zip(sizes.tolist(), longest.tolist(), strict=True), reverse=True)
         for place, (size, norm) in enumerate(ranked[: self.num_listed]):
             if size > 1:
-                yield Finding(quantity="component_size", value=size, at=place)
-                yield Finding(quantity="component_greatest_norm", value=norm, at=place)
+                yield Finding(quantity="component_size", value=size, at=float(place))
+                yield Finding(quantity="component_greatest_norm", value=norm, at=float(place))
 
 
 def _pooled(seen: Observed) -> dict[str, list[tuple[float, int]]]:

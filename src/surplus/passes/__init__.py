@@ -7,6 +7,7 @@ What lives here:
   and `squared_overlaps`; `pair_cosines` and `nearest` neighbours, `mean_cosine_distance` and `signed_frame_potential`;
 - `SpanningTree`, the components of a weighted graph at every cut-off;
 - `spherical_centres`, clusters of directions, and `degrees_to` them;
+- `leading_subspace`, the `principal_degrees` between two, `random_degrees`, and `relative_residuals` outside one;
 - `Estimate`: `mean_estimate`, `share_estimate` and the `difference` of two, with their intervals;
 - `Data`, what the engines are given, and `batches` of it; `activations`, the outputs of a group's units;
 - `observe`, the one pass over the data that gathers the `Statistics` that are `Wanted`: `Comoments`, `Firing` and
@@ -46,6 +47,12 @@ from surplus.passes.removals import Removals, Singles
 from surplus.passes.spanning import SpanningTree
 from surplus.passes.spherical import degrees_to, spherical_centres
 from surplus.passes.standing_in import stand_ins
+from surplus.passes.subspaces import (
+    leading_subspace,
+    principal_degrees,
+    random_degrees,
+    relative_residuals,
+)
 from surplus.passes.taps import activations
 from surplus.passes.targets import Quantity, Reached, keep_to
 
@@ -76,6 +83,7 @@ __all__ = [
     "frame_potential_along",
     "frame_potential_bounds",
     "keep_to",
+    "leading_subspace",
     "mean_cosine_distance",
     "mean_estimate",
     "nearest",
@@ -84,6 +92,9 @@ __all__ = [
     "observe",
     "pair_cosines",
     "performance",
+    "principal_degrees",
+    "random_degrees",
+    "relative_residuals",
     "share_estimate",
     "signed_frame_potential",
     "spherical_centres",
