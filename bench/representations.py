@@ -16,7 +16,6 @@ import warnings
 import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
-from torch_cka import CKA as PairwiseCKA
 from torch_cka import cka as torch_cka
 
 from surplus.measures import CKA, findings, observed
@@ -50,7 +49,7 @@ def theirs(model: nn.Module, inputs: Tensor, batch: int, layers: list[str]) -> T
     """Return what torch_cka gives for some layers with all layers."""
     with warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("ignore")
-        pairwise = PairwiseCKA(model, model, "one", "two", layers, ACTIVATIONS)
+        pairwise = torch_cka.CKA(model, model, "one", "two", layers, ACTIVATIONS)
         pairwise.compare(DataLoader(TensorDataset(inputs, inputs), batch_size=batch))
     for module in model.modules():
         module._forward_hooks.clear()  # it leaves them behind

@@ -3,6 +3,8 @@
 from collections.abc import Iterable
 from typing import Literal
 
+from torch import nn
+
 from surplus.passes import Wanted
 
 Need = Literal[
@@ -19,7 +21,9 @@ Need = Literal[
 OF_DATA = frozenset({"activations", "cross_layer", "firing", "deltas", "gradients", "labels"})
 
 
-def wanted(needs: Iterable[Need], positions: int | None, seed: int) -> Wanted:
+def wanted(
+    needs: Iterable[Need], positions: int | None, seed: int, readout: nn.Module | None
+) -> Wanted:
     """Return what one pass has to sum up, so that all needs are met."""
     needed = set(needs)
     return Wanted(
@@ -27,6 +31,7 @@ def wanted(needs: Iterable[Need], positions: int | None, seed: int) -> Wanted:
         firing="firing" in needed,
         class_sums="labels" in needed and "activations" in needed,
         cross_layer="cross_layer" in needed,
+        readout=readout if "labels" in needed else None,
         positions=positions,
         seed=seed,
     )

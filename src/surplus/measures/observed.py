@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from surplus.base import InvalidArgument, Parts
 from surplus.masks import Mask
+from surplus.measures.classifier import classifier_of
 from surplus.measures.needs import Need, wanted
 from surplus.measures.untreated import Untreated
 from surplus.passes import ClassSums, Comoments, CrossLayer, Data, Firing, Statistics, observe
@@ -112,7 +113,11 @@ class Observed:
             Untreated: no data were given.
         """
         taps = {name: tap for name in self.names if (tap := self.units[name].tap) is not None}
-        asked = wanted(self.needs, self.positions, self.seed)
+        try:
+            readout = classifier_of(self.model, self.units)[1]
+        except Untreated:
+            readout = None  # whoever asks for it is told why
+        asked = wanted(self.needs, self.positions, self.seed, readout)
         return observe(self.model, taps, self.examples(), asked)
 
     def comoments(self, name: str) -> Comoments:
@@ -161,6 +166,30 @@ class Observed:
         if name not in self.statistics.class_sums:
             raise Untreated("the targets are not class labels")
         return self.statistics.class_sums[name]
+
+    @property
+    def classifier(self) -> tuple[str, nn.Linear]:
+        """Return the last linear layer, which gives the scores of the classes, and its name.
+
+        Raises:
+            Untreated: the network ends in something else.
+        """
+        return classifier_of(self.model, self.units)
+
+    @property
+    def readout(self) -> ClassSums:
+        """Sums by class of what the last linear layer receives, with products within classes.
+
+        Raises:
+            Untreated: there are no data, the targets are no labels, or the layer does not take one vector per example.
+        """
+        self._declared("labels")
+        self.examples()
+        name, _ = self.classifier
+        found = self.statistics.readout
+        if found.refused is not None or found.sums is None:
+            raise Untreated(found.refused or f"`{name}` receives nothing on these data")
+        return found.sums
 
     @property
     def features(self) -> CrossLayer:

@@ -14,7 +14,7 @@ Runs = list[tuple[Tensor, Tensor]]
 
 @contextmanager
 def runs_of(module: nn.Module | None) -> Iterator[Runs]:
-    """Within the context, collect the input and the output of each run of a module with one input; None collects none."""
+    """Within the context, collect the input and the output of each run of a module; None collects none."""
     found: Runs = []
 
     def note(_: nn.Module, inputs: tuple[Any, ...], output: Any) -> None:
