@@ -16,9 +16,12 @@ Need = Literal[
     "deltas",  # second moments of what weights receive and of the gradients passed back to them
     "gradients",  # gradients of single examples
     "labels",  # sums by class, and whatever else looks at labels
+    "examples",  # inputs alone, for runs of its own
     "history",  # the weights at all times of a run
 ]
-OF_DATA = frozenset({"activations", "cross_layer", "firing", "deltas", "gradients", "labels"})
+OF_DATA = frozenset(
+    {"activations", "cross_layer", "firing", "deltas", "gradients", "labels", "examples"}
+)
 
 
 def wanted(
