@@ -13,6 +13,7 @@ from planted import image_part
 from surplus.base import Parts
 
 collect_ignore = [
+    "asking.py",
     "generated/fuzz.py",
     "oracles",
     "planted.py",

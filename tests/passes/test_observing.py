@@ -58,8 +58,10 @@ def test_sums_are_those_of_everything_kept(conv, positions):
             chosen = features[labels == label]
             torch.testing.assert_close(found.class_sums[name].means[label], chosen.mean(0))
             assert found.class_sums[name].counts[label] == len(chosen)
-    beside = torch.cat([outputs[name].mean(2) for name in found.slices], dim=1)
-    torch.testing.assert_close(found.features[0].covariance, beside.T.cov(correction=0))
+    cross = found.features[0]
+    beside = [outputs[name].mean(2) - outputs[name].mean((0, 2)) for name in cross.slices]
+    squares = [[float((one.T @ two).square().sum()) for two in beside] for one in beside]
+    torch.testing.assert_close(cross.squares(), torch.tensor(squares, dtype=torch.float64))
 
 
 def test_a_sample_of_positions_is_that_of_its_seed(conv):
@@ -86,7 +88,7 @@ def test_halves_merge_to_the_whole(conv):
         assert torch.equal(half.firing[name].together, whole.firing[name].together)
         assert torch.equal(half.firing[name].largest, whole.firing[name].largest)
         torch.testing.assert_close(half.class_sums[name].sums, whole.class_sums[name].sums)
-    torch.testing.assert_close(half.features[0].products, whole.features[0].products)
+    torch.testing.assert_close(half.features[0].squares(), whole.features[0].squares())
 
 
 def test_a_large_mean_costs_no_digits():

@@ -8,8 +8,14 @@ from surplus.base import register
 from surplus.measures.finding import Finding
 from surplus.measures.measure import Measure
 from surplus.measures.observed import Observed
-from surplus.measures.untreated import Untreated, per_layer
-from surplus.passes import frame_potential, frame_potential_bounds
+from surplus.measures.present import present
+from surplus.measures.untreated import per_layer
+from surplus.passes import (
+    directions,
+    frame_potential,
+    frame_potential_bounds,
+    signed_frame_potential,
+)
 
 
 @register("frame-potential")
@@ -19,7 +25,8 @@ class FramePotential(Measure):
 
     W^ are the incoming weights at unit length; units that are zero are left out. m units of fan-in n lie between
     max(m, m^2 / n), with orthonormal rows or a tight frame, and m^2, with all rows collinear; independent uniform
-    directions have m + m (m - 1) / n on average.
+    directions have m + m (m - 1) / n on average. Squares do not see signs: the signed potential, the sum of
+    max(cosine, 0)^2, does; independent directions have m + m (m - 1) / (2 n) of it.
 
     Reference: benedetto2003finite, Section 4 and Theorem 6.2; heitmann2020sources, Section 2.
     """
@@ -32,12 +39,9 @@ class FramePotential(Measure):
 
 
 def _layer(seen: Observed, name: str) -> Iterator[Finding]:
-    W = seen.weight_vectors(name)
-    kept = seen.kept(name) & (W.norm(dim=1) > 0)
-    size, fan_in = int(kept.sum()), W.shape[1]
-    if size < 2:
-        raise Untreated("fewer than two of its units have weights other than zero")
-    value = frame_potential(W, kept)
+    W = seen.weight_vectors(name)[present(seen, name)]
+    size, fan_in = W.shape
+    value = frame_potential(W)
     least, greatest = frame_potential_bounds(size, fan_in)
     yield Finding(quantity="frame_potential", value=value, n=size)
     yield Finding(quantity="least_frame_potential", value=least)
@@ -48,3 +52,9 @@ def _layer(seen: Observed, name: str) -> Iterator[Finding]:
     place = (value - least) / (greatest - least) if greatest > least else 1.0
     yield Finding(quantity="place_between_bounds", value=place)
     yield Finding(quantity="effective_num_directions", value=size**2 / value)
+    gram = W @ W.T if size <= fan_in else W.T @ W
+    yield Finding(quantity="frame_potential_raw", value=float(gram.square().sum()))
+    signed = signed_frame_potential(directions(W))
+    yield Finding(quantity="signed_frame_potential", value=signed)
+    random = size + size * (size - 1) / (2 * fan_in)
+    yield Finding(quantity="random_signed_frame_potential", value=random)

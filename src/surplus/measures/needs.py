@@ -3,6 +3,8 @@
 from collections.abc import Iterable
 from typing import Literal
 
+from torch import nn
+
 from surplus.passes import Wanted
 
 Need = Literal[
@@ -14,12 +16,17 @@ Need = Literal[
     "deltas",  # second moments of what weights receive and of the gradients passed back to them
     "gradients",  # gradients of single examples
     "labels",  # sums by class, and whatever else looks at labels
+    "examples",  # inputs alone, for runs of its own
     "history",  # the weights at all times of a run
 ]
-OF_DATA = frozenset({"activations", "cross_layer", "firing", "deltas", "gradients", "labels"})
+OF_DATA = frozenset(
+    {"activations", "cross_layer", "firing", "deltas", "gradients", "labels", "examples"}
+)
 
 
-def wanted(needs: Iterable[Need], positions: int | None, seed: int) -> Wanted:
+def wanted(
+    needs: Iterable[Need], positions: int | None, seed: int, readout: nn.Module | None
+) -> Wanted:
     """Return what one pass has to sum up, so that all needs are met."""
     needed = set(needs)
     return Wanted(
@@ -27,6 +34,7 @@ def wanted(needs: Iterable[Need], positions: int | None, seed: int) -> Wanted:
         firing="firing" in needed,
         class_sums="labels" in needed and "activations" in needed,
         cross_layer="cross_layer" in needed,
+        readout=readout if "labels" in needed else None,
         positions=positions,
         seed=seed,
     )

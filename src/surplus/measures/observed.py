@@ -11,9 +11,10 @@ from torch import Tensor, nn
 
 from surplus.base import InvalidArgument, Parts
 from surplus.masks import Mask
+from surplus.measures.classifier import classifier_of
 from surplus.measures.needs import Need, wanted
 from surplus.measures.untreated import Untreated
-from surplus.passes import ClassSums, Comoments, Data, Firing, Statistics, observe
+from surplus.passes import ClassSums, Comoments, CrossLayer, Data, Firing, Statistics, observe
 from surplus.units import Group, Units
 
 RECTIFIERS = ("relu", "relu_", "threshold", "threshold_", "clamp_min", "clamp_min_", "hardtanh")
@@ -112,7 +113,11 @@ class Observed:
             Untreated: no data were given.
         """
         taps = {name: tap for name in self.names if (tap := self.units[name].tap) is not None}
-        asked = wanted(self.needs, self.positions, self.seed)
+        try:
+            readout = classifier_of(self.model, self.units)[1]
+        except Untreated:
+            readout = None  # whoever asks for it is told why
+        asked = wanted(self.needs, self.positions, self.seed, readout)
         return observe(self.model, taps, self.examples(), asked)
 
     def comoments(self, name: str) -> Comoments:
@@ -163,21 +168,43 @@ class Observed:
         return self.statistics.class_sums[name]
 
     @property
-    def features(self) -> Comoments:
-        """Covariances of all layers' features side by side; `slices` says where each lies.
+    def classifier(self) -> tuple[str, nn.Linear]:
+        """Return the last linear layer, which gives the scores of the classes, and its name.
 
         Raises:
-            Untreated: there are no data.
+            Untreated: the network ends in something else.
+        """
+        return classifier_of(self.model, self.units)
+
+    @property
+    def readout(self) -> ClassSums:
+        """Sums by class of what the last linear layer receives, with products within classes.
+
+        Raises:
+            Untreated: there are no data, the targets are no labels, or the layer does not take one vector per example.
+        """
+        self._declared("labels")
+        self.examples()
+        name, _ = self.classifier
+        found = self.statistics.readout
+        if found.refused is not None or found.sums is None:
+            raise Untreated(found.refused or f"`{name}` receives nothing on these data")
+        return found.sums
+
+    @property
+    def features(self) -> CrossLayer:
+        """Products of the features of all pairs of layers that can be seen.
+
+        Raises:
+            Untreated: there are no data, or so many features that their products would fill the memory.
         """
         self._declared("cross_layer")
         if not self.statistics.features:
             raise Untreated("the outputs of its layers never lie along one axis")
-        return self.statistics.features[0]
-
-    @property
-    def slices(self) -> dict[str, slice]:
-        """Where each layer's features lie in `features`."""
-        return self.statistics.slices
+        found = self.statistics.features[0]
+        if found.refused is not None:
+            raise Untreated(found.refused)
+        return found
 
     def _vectors(self, name: str, of: Mapping[str, Tensor] | None) -> Float[Tensor, "units fan_in"]:
         vectors = self.units.weight_vectors(name, self.model if of is None else of)

@@ -3,8 +3,10 @@
 from typing import final
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
+
+BLOCK = 512
 
 
 @final
@@ -39,12 +41,17 @@ class Comoments:
         values = rows.detach().double()
         mean = values.mean(0)
         values = values - mean
-        self._join(len(rows), num_examples, mean.cpu(), (values.T @ values).cpu())
+        if values.device.type == "cpu":
+            _add_products(self.products, values)
+        else:
+            self.products += (values.T @ values).cpu()
+        self._join(len(rows), num_examples, mean.cpu())
 
     def merge(self, other: "Comoments") -> None:
         """Take in what was summed up elsewhere, on other examples."""
         if other.num_rows:
-            self._join(other.num_rows, other.num_examples, other.mean, other.products)
+            self.products += other.products
+            self._join(other.num_rows, other.num_examples, other.mean)
 
     @property
     def covariance(self) -> Float[Tensor, "width width"]:
@@ -62,32 +69,38 @@ class Comoments:
         return self.products.diagonal() / max(self.num_rows, 1)
 
     @property
+    def constant(self) -> Bool[Tensor, " width"]:
+        """Which columns never changed: what they deviate by is rounding alone."""
+        return self.variances <= 1e-24 * self.mean.square()
+
+    @property
     def correlation(self) -> Float[Tensor, "width width"]:
         """Pearson's correlation; 0 between a column that never changed and any other, and with itself."""
-        variances = self.variances
-        # A column whose deviations are rounding alone is constant.
-        constant = variances <= 1e-24 * self.mean.square()
-        scale = torch.where(constant, 0.0, variances.clamp_min(1e-300).rsqrt())
+        scale = torch.where(self.constant, 0.0, self.variances.clamp_min(1e-300).rsqrt())
         return (self.covariance * scale * scale[:, None]).clamp(-1, 1)
 
     def columns(self, chosen: slice) -> "Comoments":
         """Return what was summed up of some neighbouring columns alone."""
         part = Comoments(0)
         part.num_rows, part.num_examples = self.num_rows, self.num_examples
-        part.mean, part.products = self.mean[chosen], self.products[chosen, chosen]
+        part.mean, part.products = self.mean[chosen], self.products[chosen, chosen].clone()
         return part
 
-    def _join(
-        self,
-        num_rows: int,
-        num_examples: int,
-        mean: Float[Tensor, " width"],
-        products: Float[Tensor, "width width"],
-    ) -> None:
+    def _join(self, num_rows: int, num_examples: int, mean: Float[Tensor, " width"]) -> None:
+        """In place: account for the mean of rows whose products around it were added."""
         total = self.num_rows + num_rows
         apart = mean - self.mean
-        weight = self.num_rows * num_rows / total
-        self.products = self.products + products
-        self.products += weight * torch.outer(apart, apart)
+        self.products.addr_(apart, apart, alpha=self.num_rows * num_rows / total)
         self.mean = self.mean + apart * (num_rows / total)
         self.num_rows, self.num_examples = total, self.num_examples + num_examples
+
+
+def _add_products(
+    products: Float[Tensor, "width width"], values: Float[Tensor, "rows width"]
+) -> None:
+    """In place: add values^T values, each pair of blocks computed once and copied across the diagonal."""
+    for begin in range(0, len(products), BLOCK):
+        end = begin + BLOCK
+        upper = products[begin:end, begin:]
+        upper.addmm_(values[:, begin:end].T, values[:, begin:])
+        products[end:, begin:end] = upper[:, BLOCK:].T

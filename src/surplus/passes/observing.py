@@ -11,8 +11,11 @@ from torch import Tensor, nn
 from surplus.base import derive
 from surplus.passes.class_sums import ClassSums
 from surplus.passes.comoments import Comoments
+from surplus.passes.cross_layer import CrossLayer
 from surplus.passes.data import Data, batches
 from surplus.passes.firing import Firing
+from surplus.passes.readout import Readout, runs_of
+from surplus.passes.taps import by_example
 from surplus.units import Tap, evaluating, left_as_found, tapping
 
 CHUNK = 500
@@ -32,6 +35,8 @@ class Wanted:
     """Sums of each layer's features by class."""
     cross_layer: bool = False
     """Covariances of all layers' features with one another."""
+    readout: nn.Module | None = None
+    """The last linear layer, if what it receives is to be summed up by class."""
     positions: int | None = 64
     """How many positions of an example become rows of products; None takes all. Counts and ranges take all."""
     seed: int = 0
@@ -49,10 +54,10 @@ class Statistics:
     firing: dict[str, Firing] = field(default_factory=dict)
     class_sums: dict[str, ClassSums] = field(default_factory=dict)
     """Of each layer's features: a unit's output, averaged over positions."""
-    slices: dict[str, slice] = field(default_factory=dict)
-    """Where each layer's features lie in `features`."""
-    features: list[Comoments] = field(default_factory=list)
+    features: list[CrossLayer] = field(default_factory=list)
     """Of all layers' features side by side; one entry, or none if it was not wanted."""
+    readout: Readout = field(default_factory=Readout)
+    """Of what the last linear layer receives; empty if it was not wanted."""
 
     def take(
         self, name: str, outputs: Float[Tensor, "batch units positions"], generator: torch.Generator
@@ -83,16 +88,12 @@ class Statistics:
                 self.class_sums.setdefault(name, ClassSums(each.shape[1])).add(each, labels)
         if self.wanted.cross_layer:
             if not self.features:
-                begin = 0
-                for name, each in features.items():
-                    self.slices[name] = slice(begin, begin + each.shape[1])
-                    begin += each.shape[1]
-                self.features.append(Comoments(begin))
-            rows = torch.cat([features[name] for name in self.slices], dim=1)
-            self.features[0].add(rows, len(rows))
+                self.features.append(CrossLayer())
+            self.features[0].add(features)
 
     def merge(self, other: "Statistics") -> None:
         """Take in what another pass summed up, on other examples."""
+        self.readout.merge(other.readout)
         _merge(self.comoments, other.comoments)
         _merge(self.firing, other.firing)
         _merge(self.class_sums, other.class_sums)
@@ -100,7 +101,6 @@ class Statistics:
             self.features[0].merge(other.features[0])
         elif other.features:
             self.features.extend(other.features)
-            self.slices.update(other.slices)
 
 
 class _Sum(Protocol):
@@ -147,15 +147,15 @@ def observe(model: nn.Module, taps: Mapping[str, Tap], data: Data, wanted: Wante
                 num_examples: int = len(inputs),
                 features: dict[str, Tensor] = features,
             ) -> None:
-                width = taps[name].index.shape[1]
-                by_unit = values.reshape(len(values), width, num_examples, -1)
-                outputs = by_unit.permute(2, 0, 1, 3).flatten(2)
+                outputs = by_example(values, taps[name], num_examples)
                 features[name] = found.take(name, outputs, generator)
 
-            with tapping(model, taps, receive):
+            with runs_of(wanted.readout) as runs, tapping(model, taps, receive):
                 model(inputs)
-            usable = labels.dim() == 1 and not labels.is_floating_point()
-            found.take_features(features, labels if usable else None)
+            usable = labels if labels.dim() == 1 and not labels.is_floating_point() else None
+            found.take_features(features, usable)
+            if wanted.readout is not None:
+                found.readout.add(runs, len(inputs), usable)
     return found
 
 

@@ -25,7 +25,12 @@ def activations(
     """
     with torch.no_grad(), evaluating(model):
         for inputs, _ in batches(data, model):
-            seen = tapped(model, tap, (inputs,), {})
-            width = tap.index.shape[1]
-            by_unit = seen.reshape(len(seen), width, len(inputs), -1)
-            yield by_unit.permute(2, 0, 1, 3).flatten(2)
+            yield by_example(tapped(model, tap, (inputs,), {}), tap, len(inputs))
+
+
+def by_example(
+    values: Float[Tensor, "units values"], tap: Tap, num_examples: int
+) -> Float[Tensor, "batch units positions"]:
+    """Return what units emitted on a batch, as `tapping` hands it on, example by example; a view where that can be."""
+    by_unit = values.reshape(len(values), tap.index.shape[1], num_examples, -1)
+    return by_unit.permute(2, 0, 1, 3).flatten(2)

@@ -37,8 +37,20 @@ def tapped(
     return found[0]
 
 
+ACTIVATIONS = frozenset(
+    f"aten::{name}"
+    for name in (
+        "celu clamp clamp_min elu gelu hardsigmoid hardswish hardtanh leaky_relu log_sigmoid_forward mish relu sigmoid"
+        " silu softplus tanh threshold"
+    ).split()
+)
+"""Operators that are functions of each number alone; those that work in place end in an underscore."""
+
+
 @contextmanager
-def tapping(model: nn.Module, taps: Mapping[str, Tap], receive: Receive) -> Iterator[None]:
+def tapping(
+    model: nn.Module, taps: Mapping[str, Tap], receive: Receive, before: bool = False
+) -> Iterator[None]:
     """Within the context, hand on what units emit each time the model runs, as soon as it is there.
 
     Args:
@@ -46,12 +58,14 @@ def tapping(model: nn.Module, taps: Mapping[str, Tap], receive: Receive) -> Iter
         taps: Where units are seen, by name. The model runs once within the context.
         receive: Is called with the name, and what each unit emits over its own positions, then all others in order. It
             has to copy what it wants to keep: operators that work in place may change it later.
+        before: Whether to hand on what goes into the activation functions where units are seen; other operators are not
+            affected.
 
     Raises:
         InvalidArgument: the model does not come by a tap on these data.
     """
     places = Places()
-    seeing = _Tapping(taps, places, receive)
+    seeing = _Tapping(taps, places, receive, before)
     with plain_kernels(model), places.watching(model), seeing:
         yield
     for tap in taps.values():
@@ -66,10 +80,12 @@ def tapping(model: nn.Module, taps: Mapping[str, Tap], receive: Receive) -> Iter
 class _Tapping(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Hands on what the operators at some places return."""
 
-    def __init__(self, taps: Mapping[str, Tap], places: Places, receive: Receive) -> None:
+    def __init__(
+        self, taps: Mapping[str, Tap], places: Places, receive: Receive, before: bool
+    ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.seen: set[Place] = set()
-        self._places, self._receive = places, receive
+        self._places, self._receive, self._before = places, receive, before
         self._taps: dict[Place, list[tuple[str, Tap]]] = {}
         for name, tap in taps.items():
             self._taps.setdefault(tap.place, []).append((name, tap))
@@ -77,14 +93,25 @@ class _Tapping(TorchDispatchMode):  # type: ignore[no-untyped-call]
     def __torch_dispatch__(
         self, operator: Any, types: Any, args: Any = (), kwargs: Any = None
     ) -> Any:
-        result = operator(*args, **(kwargs or {}))
         place = self._places.next(operator)
-        if place in self._taps:
-            self.seen.add(place)
-            first = result if isinstance(result, Tensor) else result[0]
-            for name, tap in self._taps[place]:
-                self._receive(name, _by_unit(first, tap))
+        if place not in self._taps:
+            return operator(*args, **(kwargs or {}))
+        self.seen.add(place)
+        if self._before and is_activation(place.operator):
+            self._hand_on(place, args[0])  # now, since the operator may work in place
+            return operator(*args, **(kwargs or {}))
+        result = operator(*args, **(kwargs or {}))
+        self._hand_on(place, result if isinstance(result, Tensor) else result[0])
         return result
+
+    def _hand_on(self, place: Place, values: Float[Tensor, "..."]) -> None:
+        for name, tap in self._taps[place]:
+            self._receive(name, _by_unit(values, tap))
+
+
+def is_activation(operator: str) -> bool:
+    """Say whether an operator is a function of each number alone."""
+    return operator == "aten::_prelu_kernel" or operator.removesuffix("_") in ACTIVATIONS
 
 
 def _by_unit(output: Float[Tensor, "..."], tap: Tap) -> Float[Tensor, "units values"]:
