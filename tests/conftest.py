@@ -14,6 +14,7 @@ from surplus.base import Parts
 
 collect_ignore = [
     "generated/fuzz.py",
+    "measuring.py",
     "oracles",
     "planted.py",
     "registers.py",

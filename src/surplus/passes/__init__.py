@@ -8,6 +8,8 @@ What lives here:
 - `Data`, what the engines are given, and `batches` of it; `activations`, the outputs of a group's units;
 - `observe`, the one pass over the data that gathers the `Statistics` that are `Wanted`: `Comoments`, `Firing` and
   `ClassSums`; `chunks` of batches;
+- `agreement` of masked networks with the network itself, an `Agreement`; `are_labels`; the `interval` of a mean, an
+  `Interval`; `linked`, which things hang together;
 - `stand_ins`, removed units as combinations of the kept ones, fitted to activations;
 - `performance`, which returns a `Performance`; `num_parameters`, `num_macs` and `file_bytes`, what a network costs;
   `compare`, the table of all that; `keep_to` a `Quantity`, with what was `Reached`.
@@ -16,6 +18,7 @@ May import: `base`, `store`, `units`, `masks`, `edits`.
 To add an engine: one file, with its slow oracle under `tests/oracles`.
 """
 
+from surplus.passes.agreeing import Agreement, agreement, are_labels
 from surplus.passes.class_sums import ClassSums
 from surplus.passes.comoments import Comoments
 from surplus.passes.comparison import compare
@@ -30,6 +33,8 @@ from surplus.passes.gram import (
     frame_potential_bounds,
     squared_overlaps,
 )
+from surplus.passes.intervals import Interval, interval
+from surplus.passes.linking import linked
 from surplus.passes.observing import Statistics, Wanted, chunks, observe
 from surplus.passes.performance import Performance, performance
 from surplus.passes.removals import Removals, Singles
@@ -38,11 +43,13 @@ from surplus.passes.taps import activations
 from surplus.passes.targets import Quantity, Reached, keep_to
 
 __all__ = [
+    "Agreement",
     "ClassSums",
     "Comoments",
     "Data",
     "Downstream",
     "Firing",
+    "Interval",
     "Performance",
     "Quantity",
     "Reached",
@@ -51,6 +58,8 @@ __all__ = [
     "Statistics",
     "Wanted",
     "activations",
+    "agreement",
+    "are_labels",
     "batches",
     "chunks",
     "compare",
@@ -59,7 +68,9 @@ __all__ = [
     "frame_potential",
     "frame_potential_along",
     "frame_potential_bounds",
+    "interval",
     "keep_to",
+    "linked",
     "num_macs",
     "num_parameters",
     "observe",
