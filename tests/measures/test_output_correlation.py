@@ -1,23 +1,14 @@
 """Correlations of outputs, against loops and planted pairs."""
 
-import math
-
 import pytest
 import torch
 from torch import nn
 
 from measuring import found_by, numbers_of
+from oracles.correlation import pearson
 from planted import batches, shaken
 from surplus.measures import OutputCorrelation
 from surplus.nets import Conv2
-
-
-def pearson(first, second):
-    """Pearson's correlation of two lists, by its definition."""
-    means = sum(first) / len(first), sum(second) / len(second)
-    apart = [a - means[0] for a in first], [b - means[1] for b in second]
-    products = [sum(a * b for a, b in zip(x, y, strict=True)) for x in apart for y in apart]
-    return products[1] / math.sqrt(products[0] * products[3])
 
 
 def test_is_what_loops_give(mlp):

@@ -24,7 +24,7 @@ class RepeatedUnits(Measure):
     The similarity of a unit is the number of *other* units with |r| >= `threshold`, r being Pearson's correlation of
     outputs after the activation function over all examples, or all positions of all examples. The PCA width is the
     number of principal components that hold a share of the variance. Selectivity is (a - b) / (a + b), a the largest
-    mean over a class, b the mean over the means of the other classes; only of units that are never negative.
+    mean over a class, b the mean over all examples of other classes; only of units that are never negative.
 
     Units with |r| >= `strict_threshold` hang together in groups: one unit of a group, scaled and shifted, can nearly
     stand in for another. Units that never change are counted and left out of everything else.
@@ -106,10 +106,9 @@ def _selectivity(seen: Observed, name: str, varies: Bool[Tensor, " units"]) -> I
 
 def selectivities(sums: ClassSums) -> Float[Tensor, " units"]:
     """Return each unit's selectivity; 0 for one that is silent, or where there is one class alone."""
-    means = sums.means[sums.counts > 0]
-    if len(means) < 2:
-        return torch.zeros(means.shape[1], dtype=means.dtype)
-    largest = means.max(0).values
-    others = (means.sum(0) - largest) / (len(means) - 1)
+    there = sums.counts > 0
+    totals, counts = sums.sums[there], sums.counts[there]
+    largest, best = (totals / counts[:, None]).max(0)
+    others = (totals.sum(0) - totals.gather(0, best[None])[0]) / (counts.sum() - counts[best])
     both = largest + others
-    return torch.where(both > 0, (largest - others) / both.clamp_min(1e-300), 0.0)
+    return torch.where(both > 0, (largest - others) / both, 0.0)
