@@ -54,7 +54,10 @@ def test_finds_planted_copies(mlp):
     with torch.no_grad():
         layer = mlp[0]
         for copy, of, factor in ((4, 1, 2.0), (6, 1, 0.5), (3, 0, 3.0)):
-            layer.weight[copy], layer.bias[copy] = factor * layer.weight[of], factor * layer.bias[of]
+            layer.weight[copy], layer.bias[copy] = (
+                factor * layer.weight[of],
+                factor * layer.bias[of],
+            )
         layer.bias[7] = -100.0
     found = found_by(RepeatedUnits(), mlp, DATA)
     numbers = numbers_of(found, "0")
@@ -97,7 +100,9 @@ def test_selectivity_is_what_loops_give():
     for unit in range(2):
         values = rows[:, unit].tolist()
         by_class = {
-            label: [value for value, each in zip(values, labels.tolist(), strict=True) if each == label]
+            label: [
+                value for value, each in zip(values, labels.tolist(), strict=True) if each == label
+            ]
             for label in (0, 1, 3)
         }
         best = max(by_class, key=lambda label: sum(by_class[label]) / len(by_class[label]))

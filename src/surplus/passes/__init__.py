@@ -9,7 +9,8 @@ What lives here:
 - `observe`, the one pass over the data that gathers the `Statistics` that are `Wanted`: `Comoments`, `Firing` and
   `ClassSums`; `chunks` of batches;
 - `agreement` of masked networks with the network itself, an `Agreement`; `are_labels`; the `interval` of a mean, an
-  `Interval`; `linked`, which things hang together;
+  `Interval`; `linked`, which things hang together; what of each column all others leave `unexplained`, and the
+  `num_directions` of a spectrum;
 - `stand_ins`, removed units as combinations of the kept ones, fitted to activations;
 - `performance`, which returns a `Performance`; `num_parameters`, `num_macs` and `file_bytes`, what a network costs;
   `compare`, the table of all that; `keep_to` a `Quantity`, with what was `Reached`.
@@ -24,6 +25,7 @@ from surplus.passes.comoments import Comoments
 from surplus.passes.comparison import compare
 from surplus.passes.costs import file_bytes, num_macs, num_parameters
 from surplus.passes.data import Data, batches
+from surplus.passes.dependence import num_directions, unexplained
 from surplus.passes.downstream import Downstream
 from surplus.passes.firing import Firing
 from surplus.passes.gram import (
@@ -71,10 +73,12 @@ __all__ = [
     "interval",
     "keep_to",
     "linked",
+    "num_directions",
     "num_macs",
     "num_parameters",
     "observe",
     "performance",
     "squared_overlaps",
     "stand_ins",
+    "unexplained",
 ]

@@ -94,5 +94,7 @@ def _tallied(predictions: Iterable[Predicted]) -> Agreement:
         num_examples += len(own)
     labelled = len(correct) == len(agreeing)
     return Agreement(
-        torch.stack(agreeing).sum(0), torch.stack(correct).sum(0) if labelled else None, num_examples
+        torch.stack(agreeing).sum(0),
+        torch.stack(correct).sum(0) if labelled else None,
+        num_examples,
     )

@@ -49,6 +49,10 @@ class Statistics:
     firing: dict[str, Firing] = field(default_factory=dict)
     class_sums: dict[str, ClassSums] = field(default_factory=dict)
     """Of each layer's features: a unit's output, averaged over positions."""
+    inputs: dict[str, Comoments] = field(default_factory=dict)
+    """Of what each weight matrix receives, by the parameter's name."""
+    deltas: dict[str, Comoments] = field(default_factory=dict)
+    """Of the gradients passed back to each weight matrix's outputs, of a sum of losses."""
     slices: dict[str, slice] = field(default_factory=dict)
     """Where each layer's features lie in `features`."""
     features: list[Comoments] = field(default_factory=list)
@@ -96,6 +100,8 @@ class Statistics:
         _merge(self.comoments, other.comoments)
         _merge(self.firing, other.firing)
         _merge(self.class_sums, other.class_sums)
+        _merge(self.inputs, other.inputs)
+        _merge(self.deltas, other.deltas)
         if self.features and other.features:
             self.features[0].merge(other.features[0])
         elif other.features:
