@@ -5,7 +5,8 @@ What lives here:
   at one layer;
 - `frame_potential`, `frame_potential_along` an order, `frame_potential_bounds`, and what they are made of: `directions`
   and `squared_overlaps`;
-- `Data`, what the engines are given, and `batches` of it; `activations`, the outputs of a group's units;
+- `Data`, what the engines are given, `batches` of it, and a `Sample` as `sampled` draws it; `activations`, the outputs
+  of a group's units;
 - `observe`, the one pass over the data that gathers the `Statistics` that are `Wanted`: `Comoments`, `Firing` and
   `ClassSums`; `chunks` of batches;
 - `agreement` of masked networks with the network itself, an `Agreement`; `are_labels`; the `interval` of a mean, an
@@ -40,6 +41,7 @@ from surplus.passes.linking import linked
 from surplus.passes.observing import Statistics, Wanted, chunks, observe
 from surplus.passes.performance import Performance, performance
 from surplus.passes.removals import Removals, Singles
+from surplus.passes.sampling import Sample, sampled
 from surplus.passes.standing_in import stand_ins
 from surplus.passes.taps import activations
 from surplus.passes.targets import Quantity, Reached, keep_to
@@ -56,6 +58,7 @@ __all__ = [
     "Quantity",
     "Reached",
     "Removals",
+    "Sample",
     "Singles",
     "Statistics",
     "Wanted",
@@ -78,6 +81,7 @@ __all__ = [
     "num_parameters",
     "observe",
     "performance",
+    "sampled",
     "squared_overlaps",
     "stand_ins",
     "unexplained",
