@@ -37,7 +37,7 @@ def test_residuals_are_those_of_least_squares(mlp):
     assert [each[unit] for unit in range(8)] == pytest.approx(expected)
     numbers = numbers_of(found, "0")
     assert numbers["mean_residual"] == pytest.approx(sum(expected) / 8)
-    assert numbers["num_explained", 0.01] == sum(share < 0.01 for share in expected)
+    assert numbers["num_explained"] == sum(share < 0.01 for share in expected)
 
 
 def test_a_sum_of_others_has_no_residual():
@@ -52,7 +52,7 @@ def test_a_sum_of_others_has_no_residual():
     assert all(shares[unit] == 0 for unit in (0, 1, 2, 4, 5))
     assert shares[3] > 0.1
     numbers = numbers_of(found, "0")
-    assert numbers["num_explained", 0.01] == 5
+    assert numbers["num_explained"] == 5
     assert numbers["num_independent_directions"] == 4
     assert numbers["num_dependent_together"] == 2
 
@@ -64,7 +64,7 @@ def test_independent_units_have_residuals_near_one():
         model[0].weight.copy_(torch.diag(torch.tensor([1.0, 5.0, 0.1, 3.0])))
     found = found_by(LinearDependence(residuals=True), model, batches(2000, (4,), 3))
     assert min(units_of(found, "0", "residual").values()) > 0.99
-    assert numbers_of(found, "0")["num_explained", 0.01] == 0
+    assert numbers_of(found, "0")["num_explained"] == 0
 
 
 def test_too_few_rows_explain_everything_and_are_refused(mlp):
@@ -114,7 +114,7 @@ def test_gradients_passed_back_are_treated_like_outputs(mlp):
     expected = [residual(left, place, constant=False) for place in range(7)]
     assert expected[2] == pytest.approx(0, abs=1e-12)  # unit 3
     assert numbers["mean_gradient_residual"] == pytest.approx(sum(expected) / 7)
-    assert numbers["num_gradient_explained", 0.01] == 3
+    assert numbers["num_gradient_explained"] == 3
     assert numbers["num_gradient_dependent_together"] == 1
     assert units_of(found, "0", "gradient_residual")[5] == pytest.approx(expected[4])
 

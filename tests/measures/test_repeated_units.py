@@ -62,9 +62,9 @@ def test_finds_planted_copies(mlp):
     found = found_by(RepeatedUnits(), mlp, DATA)
     numbers = numbers_of(found, "0")
     assert units_of(found, "0", "group") == {1: 0, 4: 0, 6: 0, 0: 1, 3: 1}
-    assert numbers["num_repeated", 0.98] == 5
-    assert numbers["num_groups", 0.98] == 2
-    assert numbers["num_repeats", 0.98] == 3
+    assert numbers["num_repeated"] == 5
+    assert numbers["num_groups"] == 2
+    assert numbers["num_repeats"] == 3
     assert numbers["num_constant"] == 1
     # Every copy is similar to the others of its group at least.
     assert numbers["num_similar"] >= 5

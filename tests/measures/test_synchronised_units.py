@@ -29,11 +29,11 @@ def test_blocks_are_what_loops_find(mlp):
         if i < j
     ]
     found = numbers_of(found_by(SynchronisedUnits(jaccard=0.4), mlp, DATA), "0")
-    assert found["num_blocks", 1.0] == len(sizes)
-    assert found["num_synchronised", 1.0] == sum(sizes)
-    assert found["num_free_directions", 1.0] == sum(size**2 - size for size in sizes)
+    assert found["num_blocks"] == len(sizes)
+    assert found["num_synchronised"] == sum(sizes)
+    assert found["num_free_directions"] == sum(size**2 - size for size in sizes)
     assert found["num_switching"] == len(switching)
-    assert any(near) == (found["num_blocks", 0.4] > 0)
+    assert any(near) == (found["num_near_blocks"] > 0)
 
 
 def test_finds_planted_blocks(mlp):
@@ -49,8 +49,7 @@ def test_finds_planted_blocks(mlp):
     found = found_by(SynchronisedUnits(), mlp, DATA)
     numbers = numbers_of(found, "0")
     assert units_of(found, "0", "block") == {0: 0, 2: 0, 5: 0, 1: 1, 6: 1}
-    assert numbers["num_free_directions", 1.0] == (9 - 3) + (4 - 2)
-    assert numbers["largest_block", 1.0] == 3
+    assert numbers["num_free_directions"] == (9 - 3) + (4 - 2)
     assert (numbers["num_never_firing"], numbers["num_always_firing"]) == (1, 1)
     assert numbers["num_switching"] == 6
 
@@ -78,8 +77,8 @@ def test_near_blocks_differ_on_few_inputs():
     data = [(torch.arange(100.0).double()[:, None], torch.zeros(100, dtype=torch.int64))]
     for jaccard, blocks in ((0.97, 1), (0.985, 0)):
         found = numbers_of(found_by(SynchronisedUnits(jaccard=jaccard), model, data), "0")
-        assert found["num_blocks", 1.0] == 0
-        assert found["num_blocks", jaccard] == blocks
+        assert found["num_blocks"] == 0
+        assert found["num_near_blocks"] == blocks
 
 
 def test_other_activation_functions_are_named(mlp):
@@ -104,4 +103,4 @@ def test_filters_have_to_fire_at_the_same_positions():
     blocks = units_of(found, "conv1", "block")
     assert blocks[0] == blocks[1]
     assert {each.n for each in found if each.layer == "conv1"} == {10 * 64}
-    assert numbers_of(found, "conv1")["num_blocks", 1.0] == pytest.approx(len(set(blocks.values())))
+    assert numbers_of(found, "conv1")["num_blocks"] == pytest.approx(len(set(blocks.values())))

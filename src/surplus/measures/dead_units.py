@@ -21,9 +21,9 @@ class DeadUnits(Measure):
     """Count the units that never fire on the data, and those that always do.
 
     A rectified unit is dead if it is zero on every example and at every position. It is *statically* dead if all its
-    incoming weights are zero or masked, so that no data could wake it, and *dynamically* dead otherwise; both are stated as
-    shares of the layer, whose sum is its dead neuron rate. A unit that fires everywhere is always on: on these data it
-    is linear. Units of other activation functions are counted as constant where they never change.
+    incoming weights are zero or masked, so that no data could wake it, and *dynamically* dead otherwise; both are
+    stated as shares of the layer, whose sum is its dead neuron rate. A unit that fires everywhere is always on: on
+    these data it is linear. Units of other activation functions are counted as constant where they never change.
 
     Reference: liu2023ap, Section 3, for the static and the dynamic rate.
     Filters count as one unit each, over all positions.

@@ -93,7 +93,7 @@ class LinearDependence(Measure):
         for at in (0.25, 0.5, 0.75):
             yield stated(f"{of}residual_quantile", float(shares.quantile(at)), at)
         explained = int((shares < self.tolerance).sum())
-        yield stated(f"num_{of}explained", explained, self.tolerance)
+        yield stated(f"num_{of}explained", explained)
         yield stated(f"num_{of}independent_directions", rank)
         yield stated(f"num_{of}dependent_together", len(units) - rank)
         if self.residuals:

@@ -166,7 +166,7 @@ class Observed:
         """Return means and covariances of what a weight matrix receives; rows are examples, or examples x positions.
 
         Raises:
-            Untreated: there are no data, or what the parameter receives was not seen in the pass.
+            Untreated: there are no data, or what the parameter receives is not known.
         """
         return self._of_matrix(lambda statistics: statistics.inputs, parameter)
 
@@ -207,7 +207,8 @@ class Observed:
         self._declared("deltas")
         self.examples()
         if parameter not in which(self.statistics):
-            raise Untreated(f"what `{parameter}` receives was not seen in the pass")
+            reason = self.statistics.unseen.get(parameter, "the pass did not look at it")
+            raise Untreated(f"what `{parameter}` receives is not known: {reason}")
         return which(self.statistics)[parameter]
 
     def _check(self, name: str, need: Need) -> None:

@@ -52,7 +52,6 @@ class RepeatedUnits(Measure):
         kept = seen.kept(name)
         correlation = comoments.correlation.abs()
         varies = (correlation.diagonal() > 0) & kept
-        yield Finding(quantity="num_units", value=int(kept.sum()), n=n)
         yield Finding(quantity="num_constant", value=int((kept & ~varies).sum()), n=n)
         if not varies.any():
             raise Untreated("none of its units ever changes on these data")
@@ -71,13 +70,12 @@ class RepeatedUnits(Measure):
     ) -> Iterator[Finding]:
         groups = linked(within >= self.strict_threshold)
         repeated = sum(len(group) for group in groups)
-        at = self.strict_threshold
-        yield Finding(quantity="num_repeated", value=repeated, at=at, n=n)
-        yield Finding(quantity="num_groups", value=len(groups), at=at, n=n)
-        yield Finding(quantity="num_repeats", value=repeated - len(groups), at=at, n=n)
+        yield Finding(quantity="num_repeated", value=repeated, n=n)
+        yield Finding(quantity="num_groups", value=len(groups), n=n)
+        yield Finding(quantity="num_repeats", value=repeated - len(groups), n=n)
         for number, group in enumerate(groups):
             for place in group:
-                yield Finding(quantity="group", value=number, unit=units[place], at=at, n=n)
+                yield Finding(quantity="group", value=number, unit=units[place], n=n)
 
     def _widths(self, comoments: Comoments, varies: Bool[Tensor, " units"]) -> Iterator[Finding]:
         covariance = comoments.covariance[varies][:, varies]

@@ -40,7 +40,7 @@ class SynchronisedUnits(Measure):
     """The least Jaccard similarity of units that are nearly synchronised."""
 
     def measure(self, seen: Observed) -> Iterator[Finding]:
-        """Yield how many blocks there are, exact (`at` 1) and near, and the exact block of each unit that is in one."""
+        """Yield how many blocks there are, exact and near, and the exact block of each unit that is in one."""
         return per_layer(seen.names, lambda name: self._layer(seen, name))
 
     def _layer(self, seen: Observed, name: str) -> Iterator[Finding]:
@@ -57,21 +57,17 @@ class SynchronisedUnits(Measure):
         tap = seen.group(name).tap
         saturates = tap is not None and "hardtanh" in tap.place.operator
         blocks = linked(similarity == 1)
-        yield from _count(blocks, 1.0, n)
+        yield Finding(quantity="num_blocks", value=len(blocks), n=n)
+        yield Finding(quantity="num_synchronised", value=sum(map(len, blocks)), n=n)
         free = sum(len(block) ** 2 - len(block) for block in blocks)
         note = SATURATES if saturates else None
-        yield Finding(quantity="num_free_directions", value=free, at=1.0, n=n, note=note)
+        yield Finding(quantity="num_free_directions", value=free, n=n, note=note)
         for number, block in enumerate(blocks):
             for place in block:
-                yield Finding(quantity="block", value=number, unit=int(units[place]), at=1.0, n=n)
-        yield from _count(linked(similarity >= self.jaccard), self.jaccard, n)
-
-
-def _count(blocks: list[list[int]], at: float, n: int) -> Iterator[Finding]:
-    yield Finding(quantity="num_blocks", value=len(blocks), at=at, n=n)
-    yield Finding(quantity="num_synchronised", value=sum(map(len, blocks)), at=at, n=n)
-    largest = max(map(len, blocks), default=0)
-    yield Finding(quantity="largest_block", value=largest, at=at, n=n)
+                yield Finding(quantity="block", value=number, unit=int(units[place]), n=n)
+        near = linked(similarity >= self.jaccard)
+        yield Finding(quantity="num_near_blocks", value=len(near), n=n)
+        yield Finding(quantity="num_nearly_synchronised", value=sum(map(len, near)), n=n)
 
 
 def jaccards(together: Float[Tensor, "units units"]) -> Float[Tensor, "units units"]:

@@ -18,7 +18,7 @@ def unexplained(correlation: Float[Tensor, "units units"]) -> Float[Tensor, " un
         correlation: Of columns that do change.
 
     Example:
-        >>> unexplained(torch.tensor([[1.0, 0.6], [0.6, 1.0]]).double()).tolist()
+        >>> [round(each, 6) for each in unexplained(torch.tensor([[1.0, 0.6], [0.6, 1.0]])).tolist()]
         [0.64, 0.64]
     """
     values, vectors = torch.linalg.eigh(correlation)

@@ -53,6 +53,8 @@ class Statistics:
     """Of what each weight matrix receives, by the parameter's name."""
     deltas: dict[str, Comoments] = field(default_factory=dict)
     """Of the gradients passed back to each weight matrix's outputs, of a sum of losses."""
+    unseen: dict[str, str] = field(default_factory=dict)
+    """Why a weight matrix has none of these."""
     slices: dict[str, slice] = field(default_factory=dict)
     """Where each layer's features lie in `features`."""
     features: list[Comoments] = field(default_factory=list)
@@ -102,6 +104,7 @@ class Statistics:
         _merge(self.class_sums, other.class_sums)
         _merge(self.inputs, other.inputs)
         _merge(self.deltas, other.deltas)
+        self.unseen.update(other.unseen)
         if self.features and other.features:
             self.features[0].merge(other.features[0])
         elif other.features:
