@@ -22,7 +22,7 @@ class OutputCorrelation(Measure):
     Every example, or every position of one, is a row. Units that never change have no correlation: they are counted
     and left out. The nearest partner of a unit is the one with the largest |r|.
 
-    Reference: casper2021frivolous, Methods.
+    Reference: casper2021frivolous, and its code (get_redundancy.py).
     There a threshold on |r| is all that is used of it (see `RepeatedUnits`); its distribution is stated here.
     """
 

@@ -29,7 +29,8 @@ class RepeatedUnits(Measure):
     Units with |r| >= `strict_threshold` hang together in groups: one unit of a group, scaled and shifted, can nearly
     stand in for another. Units that never change are counted and left out of everything else.
 
-    Reference: casper2021frivolous, Methods; decisions/0015-strict-repetition.md for the strict threshold.
+    Reference: casper2021frivolous, and its code (get_redundancy.py); decisions/0015-strict-repetition.md for the
+    strict threshold.
     """
 
     references: ClassVar = ("casper2021frivolous",)

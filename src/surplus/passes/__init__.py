@@ -1,17 +1,18 @@
 """Shared engines: exact ablation without re-running the network, Gram matrices, taps, costs.
 
 What lives here:
-- `Removals`, the loss and accuracy after every removal of units, with its `Singles`; `Downstream`, a chain taken apart
-  at one layer;
+- `Removals`, the loss and accuracy after every removal of units, with its `Singles`, and the `removal_macs` that one
+  takes; `Downstream`, a chain taken apart at one layer;
 - `frame_potential`, `frame_potential_along` an order, `frame_potential_bounds`, and what they are made of: `directions`
   and `squared_overlaps`;
 - `Data`, what the engines are given, `batches` of it, and a `Sample` as `sampled` draws it; `activations`, the outputs
   of a group's units;
 - `observe`, the one pass over the data that gathers the `Statistics` that are `Wanted`: `Comoments`, `Firing` and
   `ClassSums`; `chunks` of batches;
-- `agreement` of masked networks with the network itself, an `Agreement`; `are_labels`; the `interval` of a mean, an
-  `Interval`; `linked`, which things hang together; what of each column all others leave `unexplained`, and the
-  `num_directions` of a spectrum;
+- `agreement` of masked networks with the network itself, an `Agreement`; `Answers`, data whose targets are a network's
+  own; what a model gives `evaluated`; `are_labels`; the `interval` of a mean, an `Interval`;
+- `linked`, which things hang together; what of each column all others leave `unexplained`, and the `num_directions` of
+  a spectrum;
 - `stand_ins`, removed units as combinations of the kept ones, fitted to activations;
 - `performance`, which returns a `Performance`; `num_parameters`, `num_macs` and `file_bytes`, what a network costs;
   `compare`, the table of all that; `keep_to` a `Quantity`, with what was `Reached`.
@@ -20,7 +21,7 @@ May import: `base`, `store`, `units`, `masks`, `edits`.
 To add an engine: one file, with its slow oracle under `tests/oracles`.
 """
 
-from surplus.passes.agreeing import Agreement, agreement, are_labels
+from surplus.passes.agreeing import Agreement, Answers, agreement, are_labels, evaluated
 from surplus.passes.class_sums import ClassSums
 from surplus.passes.comoments import Comoments
 from surplus.passes.comparison import compare
@@ -40,7 +41,7 @@ from surplus.passes.intervals import Interval, interval
 from surplus.passes.linking import linked
 from surplus.passes.observing import Statistics, Wanted, chunks, observe
 from surplus.passes.performance import Performance, performance
-from surplus.passes.removals import Removals, Singles
+from surplus.passes.removals import Removals, Singles, removal_macs
 from surplus.passes.sampling import Sample, sampled
 from surplus.passes.standing_in import stand_ins
 from surplus.passes.taps import activations
@@ -48,6 +49,7 @@ from surplus.passes.targets import Quantity, Reached, keep_to
 
 __all__ = [
     "Agreement",
+    "Answers",
     "ClassSums",
     "Comoments",
     "Data",
@@ -69,6 +71,7 @@ __all__ = [
     "chunks",
     "compare",
     "directions",
+    "evaluated",
     "file_bytes",
     "frame_potential",
     "frame_potential_along",
@@ -81,6 +84,7 @@ __all__ = [
     "num_parameters",
     "observe",
     "performance",
+    "removal_macs",
     "sampled",
     "squared_overlaps",
     "stand_ins",

@@ -1,7 +1,7 @@
 """Agreement: how many predictions stay what they were when units are removed."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple, final
 
 import torch
 from jaxtyping import Int
@@ -31,6 +31,18 @@ class Agreement(NamedTuple):
     num_examples: int
 
 
+@final
+class Answers:
+    """Data whose targets are what a network itself predicts: accuracy on them is agreement with it."""
+
+    def __init__(self, model: nn.Module, data: Data) -> None:
+        self._model, self._data = model, data
+
+    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
+        for inputs, _ in batches(self._data, self._model):
+            yield inputs, evaluated(self._model, inputs).argmax(1)
+
+
 @torch.no_grad()
 def agreement(model: nn.Module, masks: Sequence[Mask], data: Data) -> Agreement:
     """Return how many predictions of a classifier each mask leaves as they were.
@@ -57,6 +69,12 @@ def agreement(model: nn.Module, masks: Sequence[Mask], data: Data) -> Agreement:
     )
 
 
+def evaluated(model: nn.Module, inputs: Tensor) -> Any:
+    """Return what a model gives in evaluation mode; model, inputs and random streams are left as they were."""
+    with torch.no_grad(), evaluating(model), left_as_found(model):
+        return model(inputs.clone())
+
+
 def are_labels(targets: Tensor) -> bool:
     """Say whether targets are one whole number for each example."""
     return targets.dim() == 1 and not targets.is_floating_point()
@@ -77,11 +95,10 @@ def _along(down: Downstream, masks: Sequence[Mask], data: Data) -> Iterator[Pred
 
 
 def _rerun(model: nn.Module, masks: Sequence[Mask], data: Data) -> Iterator[Predicted]:
-    copies = [masked(model, mask).eval() for mask in masks]
-    with evaluating(model), left_as_found(model):
-        for inputs, targets in batches(data, model):
-            own = model(inputs.clone()).argmax(1)
-            yield own, [each(inputs.clone()).argmax(1) for each in copies], targets
+    copies = [masked(model, mask) for mask in masks]
+    for inputs, targets in batches(data, model):
+        own = evaluated(model, inputs).argmax(1)
+        yield own, [evaluated(each, inputs).argmax(1) for each in copies], targets
 
 
 def _tallied(predictions: Iterable[Predicted]) -> Agreement:
