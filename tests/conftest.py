@@ -15,6 +15,7 @@ from surplus.base import Parts
 collect_ignore = [
     "asking.py",
     "generated/fuzz.py",
+    "measuring.py",
     "oracles",
     "planted.py",
     "registers.py",

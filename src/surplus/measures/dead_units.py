@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar
 
+import torch
 from jaxtyping import Bool
 from torch import Tensor
 
@@ -20,9 +21,9 @@ class DeadUnits(Measure):
     """Count the units that never fire on the data, and those that always do.
 
     A rectified unit is dead if it is zero on every example and at every position. It is *statically* dead if all its
-    incoming weights are zero, so that no data could wake it, and *dynamically* dead otherwise; both are stated as
-    shares of the layer, whose sum is its dead neuron rate. A unit that fires everywhere is always on: on these data it
-    is linear. Units of other activation functions are counted as constant where they never change.
+    incoming weights are zero or masked, so that no data could wake it, and *dynamically* dead otherwise; both are
+    stated as shares of the layer, whose sum is its dead neuron rate. A unit that fires everywhere is always on: on
+    these data it is linear. Units of other activation functions are counted as constant where they never change.
 
     Reference: liu2023ap, Section 3, for the static and the dynamic rate.
     Filters count as one unit each, over all positions.
@@ -47,7 +48,7 @@ def _layer(seen: Observed, name: str) -> Iterator[Finding]:
         return
     dead = (outputs.counts == 0) & kept
     always_on = (outputs.counts == outputs.num_positions) & kept
-    static = dead & (seen.weight_vectors(name) == 0).all(1)
+    static = dead & _cut_off(seen, name)
     size = max(int(kept.sum()), 1)
     n = outputs.num_positions
     yield Finding(quantity="num_dead", value=int(dead.sum()), n=n)
@@ -56,6 +57,20 @@ def _layer(seen: Observed, name: str) -> Iterator[Finding]:
     yield Finding(quantity="dynamic_dead_rate", value=int((dead & ~static).sum()) / size, n=n)
     yield from _each("dead", dead, n)
     yield from _each("always_on", always_on, n)
+
+
+def _cut_off(seen: Observed, name: str) -> Bool[Tensor, " units"]:
+    """Return which units have no incoming weight left."""
+    missing = seen.weight_vectors(name) == 0
+    if seen.mask is not None and seen.mask.over == "weights":
+        kept = {
+            slot.tensor: seen.mask.kept.get(
+                slot.tensor, torch.ones(seen.units.shapes[slot.tensor], dtype=torch.bool)
+            )
+            for slot in seen.group(name).incoming
+        }
+        missing |= ~seen.units.weight_vectors(name, kept)
+    return missing.all(1)
 
 
 def _each(quantity: str, chosen: Bool[Tensor, " units"], n: int) -> Iterator[Finding]:

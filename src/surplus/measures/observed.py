@@ -167,6 +167,22 @@ class Observed:
             raise Untreated("the targets are not class labels")
         return self.statistics.class_sums[name]
 
+    def input_comoments(self, parameter: str) -> Comoments:
+        """Return means and covariances of what a weight matrix receives; rows are examples, or examples x positions.
+
+        Raises:
+            Untreated: there are no data, or what the parameter receives is not known.
+        """
+        return self._of_matrix(lambda statistics: statistics.inputs, parameter)
+
+    def delta_comoments(self, parameter: str) -> Comoments:
+        """Return the same of the gradients passed back to a weight matrix's outputs, of a sum of losses.
+
+        Raises:
+            Untreated: as `input_comoments`.
+        """
+        return self._of_matrix(lambda statistics: statistics.deltas, parameter)
+
     @property
     def classifier(self) -> tuple[str, nn.Linear]:
         """Return the last linear layer, which gives the scores of the classes, and its name.
@@ -211,6 +227,16 @@ class Observed:
         if vectors.shape[1] == 0:
             raise Untreated("no weights compute its units")
         return vectors.double().cpu()
+
+    def _of_matrix(
+        self, which: Callable[[Statistics], Mapping[str, Comoments]], parameter: str
+    ) -> Comoments:
+        self._declared("deltas")
+        self.examples()
+        if parameter not in which(self.statistics):
+            reason = self.statistics.unseen.get(parameter, "the pass did not look at it")
+            raise Untreated(f"what `{parameter}` receives is not known: {reason}")
+        return which(self.statistics)[parameter]
 
     def _check(self, name: str, need: Need) -> None:
         self._declared(need)

@@ -1,8 +1,8 @@
 """Shared engines: exact ablation without re-running the network, Gram matrices, taps, costs.
 
 What lives here:
-- `Removals`, the loss and accuracy after every removal of units, with its `Singles`; `Downstream`, a chain taken apart
-  at one layer;
+- `Removals`, the loss and accuracy after every removal of units, with its `Singles`, and the `removal_macs` that one
+  takes; `Downstream`, a chain taken apart at one layer;
 - `frame_potential`, `frame_potential_along` an order, `frame_potential_bounds`, and what they are made of: `directions`
   and `squared_overlaps`; `pair_cosines` and `nearest` neighbours, `mean_cosine_distance` and `signed_frame_potential`;
 - `SpanningTree`, the components of a weighted graph at every cut-off;
@@ -14,6 +14,10 @@ What lives here:
 - `observe`, the one pass over the data that gathers the `Statistics` that are `Wanted`: `Comoments`, `Firing`,
   `ClassSums`, `CrossLayer` and the `Readout`; `chunks` of batches; `cross_features`, a pass through several networks
   together; `runs_of` a module, and the `refusal` of those that do not fit;
+- `agreement` of masked networks with the network itself, an `Agreement`; `Answers`, data whose targets are a network's
+  own; what a model gives `evaluated`; `are_labels`; the `interval` of a mean, an `Interval`;
+- `linked`, which things hang together; what of each column all others leave `unexplained`, and the `num_directions` of
+  a spectrum;
 - `stand_ins`, removed units as combinations of the kept ones, fitted to activations;
 - `performance`, which returns a `Performance`; `num_parameters`, `num_macs` and `file_bytes`, what a network costs;
   `compare`, the table of all that; `keep_to` a `Quantity`, with what was `Reached`.
@@ -22,6 +26,7 @@ May import: `base`, `store`, `units`, `masks`, `edits`.
 To add an engine: one file, with its slow oracle under `tests/oracles`.
 """
 
+from surplus.passes.agreeing import Agreement, Answers, agreement, are_labels, evaluated
 from surplus.passes.class_sums import ClassSums
 from surplus.passes.comoments import Comoments
 from surplus.passes.comparison import compare
@@ -29,6 +34,7 @@ from surplus.passes.costs import file_bytes, num_macs, num_parameters
 from surplus.passes.cross_features import cross_features
 from surplus.passes.cross_layer import CrossLayer
 from surplus.passes.data import Data, batches
+from surplus.passes.dependence import num_directions, unexplained
 from surplus.passes.downstream import Downstream
 from surplus.passes.estimates import Estimate, difference, mean_estimate, share_estimate
 from surplus.passes.firing import Firing
@@ -39,6 +45,8 @@ from surplus.passes.gram import (
     frame_potential_bounds,
     squared_overlaps,
 )
+from surplus.passes.intervals import Interval, interval
+from surplus.passes.linking import linked
 from surplus.passes.observing import Statistics, Wanted, chunks, observe
 from surplus.passes.pairs import (
     mean_cosine_distance,
@@ -48,7 +56,7 @@ from surplus.passes.pairs import (
 )
 from surplus.passes.performance import Performance, performance
 from surplus.passes.readout import Readout, refusal, runs_of
-from surplus.passes.removals import Removals, Singles
+from surplus.passes.removals import Removals, Singles, removal_macs
 from surplus.passes.sampling import Sample, sampled
 from surplus.passes.spanning import SpanningTree
 from surplus.passes.spherical import degrees_to, spherical_centres
@@ -63,6 +71,8 @@ from surplus.passes.taps import activations, by_example
 from surplus.passes.targets import Quantity, Reached, keep_to
 
 __all__ = [
+    "Agreement",
+    "Answers",
     "ClassSums",
     "Comoments",
     "CrossLayer",
@@ -70,6 +80,7 @@ __all__ = [
     "Downstream",
     "Estimate",
     "Firing",
+    "Interval",
     "Performance",
     "Quantity",
     "Reached",
@@ -81,6 +92,8 @@ __all__ = [
     "Statistics",
     "Wanted",
     "activations",
+    "agreement",
+    "are_labels",
     "batches",
     "by_example",
     "chunks",
@@ -89,15 +102,19 @@ __all__ = [
     "degrees_to",
     "difference",
     "directions",
+    "evaluated",
     "file_bytes",
     "frame_potential",
     "frame_potential_along",
     "frame_potential_bounds",
+    "interval",
     "keep_to",
     "leading_subspace",
+    "linked",
     "mean_cosine_distance",
     "mean_estimate",
     "nearest",
+    "num_directions",
     "num_macs",
     "num_parameters",
     "observe",
@@ -107,6 +124,7 @@ __all__ = [
     "random_degrees",
     "refusal",
     "relative_residuals",
+    "removal_macs",
     "runs_of",
     "sampled",
     "share_estimate",
@@ -114,4 +132,5 @@ __all__ = [
     "spherical_centres",
     "squared_overlaps",
     "stand_ins",
+    "unexplained",
 ]

@@ -18,6 +18,8 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from surplus.base import InvalidArgument
+from surplus.edits import example_for
+from surplus.passes.costs import num_macs
 from surplus.passes.data import Data
 from surplus.passes.dense import DenseEngine
 from surplus.passes.downstream import Downstream
@@ -50,6 +52,28 @@ class Singles(NamedTuple):
     """Before any removal."""
     full_correct: int
     num_examples: int
+
+
+@torch.no_grad()
+def removal_macs(model: nn.Module, units: Units, layer: str) -> int:
+    """Return about how many multiply-accumulates it takes to judge one removal on one example.
+
+    Raises:
+        InvalidArgument: the layer's units cannot be removed.
+
+    Example:
+        >>> from surplus.units import find_units
+        >>> net = nn.Sequential(nn.Linear(4, 3), nn.ReLU(), nn.Linear(3, 2), nn.ReLU(), nn.Linear(2, 5))
+        >>> removal_macs(net, find_units(net, torch.zeros(1, 4)), "0")
+        12
+    """
+    down = Downstream.of(model, units, layer)
+    if down is None:
+        return num_macs(model, units.example)
+    (value,), _ = example_for(model, units.example)
+    inputs, _ = next(down.inputs([(value[:1], torch.zeros(1))]))
+    one = -(-num_macs(down.reader, inputs) // down.num_units)
+    return one + num_macs(nn.Sequential(*down.tail), down.reader(inputs))
 
 
 @final
