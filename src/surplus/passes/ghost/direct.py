@@ -1,0 +1,51 @@
+"""Gradients of few values per example: held as they are."""
+
+from typing import final
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+
+@final
+class Direct:
+    """The gradients of a bias, or of a factor: [batch, *shape]."""
+
+    def __init__(self, values: Tensor) -> None:
+        self._values = values
+
+    @property
+    def num_examples(self) -> int:
+        """The examples of the batch."""
+        return len(self._values)
+
+    @property
+    def num_columns(self) -> int:
+        """The columns in which `columns` counts."""
+        return self._values[0].numel()
+
+    @property
+    def column_size(self) -> int:
+        """The values in a column."""
+        return 1
+
+    def squared_norms(self) -> Float[Tensor, " batch"]:
+        """Return the squared norm of each example's gradient, in float64."""
+        return energy(self._values.flatten(1))
+
+    def gradients(self, examples: slice) -> Tensor:
+        """Return the gradients of some examples: [examples, *shape]."""
+        return self._values[examples]
+
+    def columns(self, examples: slice, start: int, stop: int) -> Tensor:
+        """Return part of the gradients of some examples: [examples, values]."""
+        return self._values[examples].flatten(1)[:, start:stop]
+
+    def compact(self) -> "Direct":
+        """Return what takes the least memory."""
+        return self
+
+
+def energy(rows: Float[Tensor, "*batch values"]) -> Float[Tensor, "*batch"]:
+    """Return the squared length of each row, in float64."""
+    return torch.linalg.vector_norm(rows, dim=-1).double().square()

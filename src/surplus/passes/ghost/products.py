@@ -1,0 +1,131 @@
+"""Gradients of weight matrices: sums over positions of (gradient at the output) x (input)."""
+
+from collections.abc import Sequence
+from typing import Protocol, final
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from surplus.passes.ghost.direct import Direct, energy
+
+CHUNK = 2**22
+"""Values that are worked on at a time."""
+
+
+class Part(Protocol):
+    """What one operator multiplies: its inputs and the gradients that come back to its outputs."""
+
+    num_examples: int
+    num_positions: int
+    groups: int
+    fan_in: int
+    units: int
+
+    @property
+    def held(self) -> int:
+        """How many values per example it keeps."""
+        ...
+
+    def inputs(self, examples: slice) -> Tensor:
+        """Return [examples, groups, positions, fan_in]."""
+        ...
+
+    def deltas(self, examples: slice, start: int = 0, stop: int | None = None) -> Tensor:
+        """Return [examples, groups, positions, units], or some of the units."""
+        ...
+
+
+@final
+class Products:
+    """Gradients of a weight matrix, or of a block-diagonal one (`groups`), of which nothing is formed unless asked.
+
+    Args:
+        parts: The operators that read the matrix, all in the same way: their positions are simply more positions.
+        shape: The shape in which they read it.
+        columns_first: They read it as [fan_in, units].
+    """
+
+    def __init__(
+        self, parts: Sequence[Part], shape: tuple[int, ...], columns_first: bool = False
+    ) -> None:
+        first = parts[0]
+        self.parts = parts
+        self.shape, self.columns_first = shape, columns_first
+        self.num_examples = first.num_examples
+        self.groups, self.fan_in, self.units = first.groups, first.fan_in, first.units
+        self.num_positions = sum(part.num_positions for part in parts)
+
+    @property
+    def num_columns(self) -> int:
+        """The columns in which `columns` counts: the units of a group."""
+        return self.units
+
+    @property
+    def column_size(self) -> int:
+        """The values in a column."""
+        return self.groups * self.fan_in
+
+    def inputs(self, examples: slice) -> Float[Tensor, "examples groups positions fan_in"]:
+        """Return what the matrix received."""
+        found = [part.inputs(examples) for part in self.parts]
+        return found[0] if len(found) == 1 else torch.cat(found, 2)
+
+    def deltas(
+        self, examples: slice, start: int = 0, stop: int | None = None
+    ) -> Float[Tensor, "examples groups positions units"]:
+        """Return what came back to its outputs."""
+        found = [part.deltas(examples, start, stop) for part in self.parts]
+        return found[0] if len(found) == 1 else torch.cat(found, 2)
+
+    def squared_norms(self) -> Float[Tensor, " batch"]:
+        """Return the squared norm of each example's gradient, in float64, by the cheaper of two ways."""
+        everything = slice(0, self.num_examples)
+        if self.num_positions == 1:
+            return (energy(self.deltas(everything)) * energy(self.inputs(everything))).sum((1, 2))
+        return torch.cat([self._squared_norms(each) for each in self.chunks()])
+
+    @property
+    def by_gram(self) -> bool:
+        """Whether two Gram matrices over positions are cheaper than the gradients themselves."""
+        return 2 * self.num_positions**2 < self.fan_in * self.units
+
+    def chunks(self) -> list[slice]:
+        """Return slices of the batch small enough to work on."""
+        positions, sides = self.num_positions, self.fan_in + self.units
+        result = positions**2 if self.by_gram else self.fan_in * self.units
+        return chunks(self.num_examples, self.groups * max(positions * sides, result))
+
+    def _squared_norms(self, examples: slice) -> Float[Tensor, " examples"]:
+        inputs, deltas = self.inputs(examples), self.deltas(examples)
+        if self.by_gram:
+            overlaps = (inputs @ inputs.mT) * (deltas @ deltas.mT)
+            # Rounding can take a sum of signed products below zero.
+            return overlaps.sum((1, 2, 3), dtype=torch.float64).clamp(min=0)
+        return energy((deltas.mT @ inputs).flatten(1))
+
+    def gradients(self, examples: slice) -> Tensor:
+        """Return the gradients of some examples: [examples, *shape]."""
+        found = self.deltas(examples).mT @ self.inputs(examples)
+        return (found.mT if self.columns_first else found).reshape(len(found), *self.shape)
+
+    def columns(self, examples: slice, start: int, stop: int) -> Tensor:
+        """Return the gradients of some examples, for the units from `start` to `stop`: [examples, values]."""
+        return (self.deltas(examples, start, stop).mT @ self.inputs(examples)).flatten(1)
+
+    def compact(self) -> "Products | Direct":
+        """Return what takes the least memory: this, or the gradients."""
+        if sum(part.held for part in self.parts) <= self.groups * self.fan_in * self.units:
+            return self
+        return Direct(torch.cat([self.gradients(each) for each in self.chunks()]))
+
+
+def chunks(count: int, values: int, limit: int = CHUNK) -> list[slice]:
+    """Cut a batch into slices of at most `limit` values, at least one example each.
+
+    Example:
+        >>> chunks(5, 10, 20)
+        [slice(0, 2, None), slice(2, 4, None), slice(4, 5, None)]
+    """
+    size = max(1, limit // max(values, 1))
+    return [slice(start, min(start + size, count)) for start in range(0, count, size)]
