@@ -148,7 +148,7 @@ class OfOne:
     def squared_norms(self) -> Float[Tensor, " batch"]:
         """Return the squared norm of each example's gradient, in float64."""
         slices = self._source.slices()
-        return torch.cat([energy(self.gradients(each).flatten(1)) for each in slices])
+        return torch.cat([energy(self.columns(each, 0, self.num_columns)) for each in slices])
 
     def gradients(self, examples: slice) -> Tensor:
         """Return the gradients of some examples: [examples, *shape]."""
@@ -156,7 +156,8 @@ class OfOne:
 
     def columns(self, examples: slice, start: int, stop: int) -> Tensor:
         """Return part of the gradients of some examples: [examples, values]."""
-        return self.gradients(examples).flatten(1)[:, start:stop]
+        found = self.gradients(examples)
+        return found.reshape(len(found), -1)[:, start:stop]
 
     def compact(self) -> "OfOne":
         """Return what takes the least memory."""

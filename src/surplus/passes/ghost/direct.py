@@ -13,6 +13,7 @@ class Direct:
 
     def __init__(self, values: Tensor) -> None:
         self._values = values
+        self._flat = values.reshape(len(values), -1)
 
     @property
     def num_examples(self) -> int:
@@ -22,7 +23,7 @@ class Direct:
     @property
     def num_columns(self) -> int:
         """The columns in which `columns` counts."""
-        return self._values[0].numel()
+        return self._flat.shape[1]
 
     @property
     def column_size(self) -> int:
@@ -31,7 +32,7 @@ class Direct:
 
     def squared_norms(self) -> Float[Tensor, " batch"]:
         """Return the squared norm of each example's gradient, in float64."""
-        return energy(self._values.flatten(1))
+        return energy(self._flat)
 
     def gradients(self, examples: slice) -> Tensor:
         """Return the gradients of some examples: [examples, *shape]."""
@@ -39,7 +40,7 @@ class Direct:
 
     def columns(self, examples: slice, start: int, stop: int) -> Tensor:
         """Return part of the gradients of some examples: [examples, values]."""
-        return self._values[examples].flatten(1)[:, start:stop]
+        return self._flat[examples, start:stop]
 
     def compact(self) -> "Direct":
         """Return what takes the least memory."""

@@ -1,6 +1,6 @@
 """Per-example gradients from one ordinary forward and backward pass, without preparing the model."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, final
 
 import torch
@@ -34,15 +34,21 @@ class Passed:
         outputs: Any,
         losses: Float[Tensor, " batch"],
         pieces: dict[str, Piece],
+        orders: dict[str, Callable[[], Piece]],
         sums: dict[str, Tensor] | None,
     ) -> None:
         self.outputs, self.losses, self.pieces = outputs, losses, pieces
+        self._orders = orders
         self.sums = sums
         """The gradients of the sum of the losses, where they were asked for."""
 
     def squared_norms(self) -> dict[str, Float[Tensor, " batch"]]:
         """Return the squared norm of each example's gradient, per parameter, in float64."""
         return {name: piece.squared_norms() for name, piece in self.pieces.items()}
+
+    def gradients(self, name: str, examples: slice) -> Float[Tensor, "examples *shape"]:
+        """Return the gradients of a parameter for some of the examples, in the parameter's own shape."""
+        return self._orders[name]().gradients(examples)
 
 
 @final
@@ -109,7 +115,11 @@ class Ghost:
             for use, reading, layout, delta in zip(uses, readings, found, deltas, strict=False):
                 _add(pieces, use, reading, layout, delta, count)
             named = self._joined(pieces, uses, inputs, targets, losses.detach(), wanted)
-        return Passed(_detached(outputs), losses.detach(), named, total)
+        orders = {
+            name: _order(piece, name, uses, each, count)
+            for (name, each), piece in zip(wanted.items(), named.values(), strict=True)
+        }
+        return Passed(_detached(outputs), losses.detach(), named, orders, total)
 
     def _run(self, inputs: Tensor, targets: Tensor) -> tuple[Any, Tensor, list[Use], set[str]]:
         outputs = self.model(inputs)
@@ -267,6 +277,16 @@ def _together(
             parts = [part for each in products for part in each.parts]
             return Products(parts, first.shape, first.columns_first)
     return Summed(found, places, parameter, count)
+
+
+def _order(
+    piece: Piece, name: str, uses: list[Use], parameter: Tensor, count: int
+) -> Callable[[], Piece]:
+    """Return what brings the gradients of a parameter into its own order."""
+    readers = [use for use in uses if use.parameter == name]
+    if isinstance(piece, Summed | OfOne) or not readers:
+        return lambda: piece
+    return lambda: Summed([piece], [readers[0].positions(parameter)], parameter, count)
 
 
 def _detached(outputs: Any) -> Any:

@@ -61,19 +61,20 @@ class Summed:
         if self.apart:
             return torch.stack([piece.squared_norms() for piece in self._pieces]).sum(0)
         slices = chunks(self._examples, self._like.numel())
-        return torch.cat([energy(self.gradients(each).flatten(1)) for each in slices])
+        return torch.cat([energy(self.columns(each, 0, self.num_columns)) for each in slices])
 
     def gradients(self, examples: slice) -> Tensor:
         """Return the gradients of some examples: [examples, *shape]."""
         count = len(range(*examples.indices(self._examples)))
         found = self._like.new_zeros(count, self._like.numel())
         for piece, places in zip(self._pieces, self._places, strict=True):
-            found.index_add_(1, places, piece.gradients(examples).flatten(1))
+            found.index_add_(1, places, piece.gradients(examples).reshape(count, -1))
         return found.reshape(count, *self._like.shape)
 
     def columns(self, examples: slice, start: int, stop: int) -> Tensor:
         """Return part of the gradients of some examples: [examples, values]."""
-        return self.gradients(examples).flatten(1)[:, start:stop]
+        found = self.gradients(examples)
+        return found.reshape(len(found), -1)[:, start:stop]
 
     def compact(self) -> Piece:
         """Return what takes the least memory."""
