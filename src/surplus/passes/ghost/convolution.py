@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from math import prod
 from typing import Any, final
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -42,6 +43,27 @@ class Windows:
             (*images.shape[:2], *self.kernel, *positions), (*strides[:2], *within, *between)
         )
 
+    def gradients(self, images: Tensor, deltas: Tensor) -> Tensor:
+        """Return the gradient of the weight for each image, [images * units, channels / groups, *kernel].
+
+        Images become groups of channels of a single one: the kernels for that do not copy patches.
+        """
+        count, channels = images.shape[:2]
+        shape = (count * deltas.shape[1], channels // self.groups, *self.kernel)
+        return torch.ops.aten.convolution_backward(
+            deltas.reshape(1, -1, *deltas.shape[2:]),
+            images.reshape(1, -1, *images.shape[2:]),
+            images.new_empty(1).expand(shape),
+            None,
+            self.stride,
+            self.padding,
+            self.dilation,
+            False,
+            [0] * len(self.kernel),
+            count * self.groups,
+            [False, True, False],
+        )[1]
+
 
 @final
 class Convolved:
@@ -74,6 +96,18 @@ class Convolved:
         found = _flat(self._deltas[:, examples])
         found = found.reshape(len(found), self.groups, self.units, -1)
         return self._by_example(found[:, :, start:stop])
+
+    def products(self, examples: slice, start: int = 0, stop: int | None = None) -> Tensor:
+        """Return the sums over positions: [examples, groups, units, fan_in], or some of the units."""
+        if prod(self._windows.kernel) == 1 or self._images.device.type != "cpu":
+            return self.deltas(examples, start, stop).mT @ self.inputs(examples)
+        images, deltas = _flat(self._images[:, examples]), _flat(self._deltas[:, examples])
+        deltas = deltas.unflatten(1, (self.groups, self.units))[:, :, start:stop].flatten(1, 2)
+        found = self._windows.gradients(images, deltas)
+        outer, inner = self._images.shape[0], self._images.shape[2]
+        count = len(images) // (outer * inner)
+        found = found.reshape(outer, count, inner, self.groups, -1, self.fan_in)
+        return found[0, :, 0] if self._frames == 1 else found.sum((0, 2))
 
     def _by_example(self, values: Tensor) -> Tensor:
         """Return [images, groups, values, positions] as [examples, groups, positions, values]."""

@@ -31,6 +31,10 @@ class Dense:
         """Return [examples, groups, positions, units], or some of the units."""
         return _by_example(self._deltas[:, examples, ..., start:stop])
 
+    def products(self, examples: slice, start: int = 0, stop: int | None = None) -> Tensor:
+        """Return the sums over positions: [examples, groups, units, fan_in], or some of the units."""
+        return self.deltas(examples, start, stop).mT @ self.inputs(examples)
+
 
 def _by_example(rows: Tensor) -> Tensor:
     """Return [outer, examples, inner, groups, values] as [examples, groups, positions, values]."""

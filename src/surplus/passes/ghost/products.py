@@ -35,6 +35,10 @@ class Part(Protocol):
         """Return [examples, groups, positions, units], or some of the units."""
         ...
 
+    def products(self, examples: slice, start: int = 0, stop: int | None = None) -> Tensor:
+        """Return the sums over positions: [examples, groups, units, fan_in], or some of the units."""
+        ...
+
 
 @final
 class Products:
@@ -78,6 +82,13 @@ class Products:
         found = [part.deltas(examples, start, stop) for part in self.parts]
         return found[0] if len(found) == 1 else torch.cat(found, 2)
 
+    def products(
+        self, examples: slice, start: int = 0, stop: int | None = None
+    ) -> Float[Tensor, "examples groups units fan_in"]:
+        """Return the gradients of some examples, of all units or some."""
+        found = [part.products(examples, start, stop) for part in self.parts]
+        return found[0] if len(found) == 1 else torch.stack(found).sum(0)
+
     def squared_norms(self) -> Float[Tensor, " batch"]:
         """Return the squared norm of each example's gradient, in float64, by the cheaper of two ways."""
         everything = slice(0, self.num_examples)
@@ -88,30 +99,33 @@ class Products:
     @property
     def by_gram(self) -> bool:
         """Whether two Gram matrices over positions are cheaper than the gradients themselves."""
-        return 2 * self.num_positions**2 < self.fan_in * self.units
+        sides = self.fan_in + self.units
+        return 2 * self.num_positions * sides < self.fan_in * self.units
 
     def chunks(self) -> list[slice]:
         """Return slices of the batch small enough to work on."""
         positions, sides = self.num_positions, self.fan_in + self.units
-        result = positions**2 if self.by_gram else self.fan_in * self.units
-        return chunks(self.num_examples, self.groups * max(positions * sides, result))
+        if self.by_gram:
+            return chunks(self.num_examples, self.groups * positions * max(positions, sides))
+        values = max(4 * self.fan_in * self.units, positions * sides)
+        return chunks(self.num_examples, self.groups * values)
 
     def _squared_norms(self, examples: slice) -> Float[Tensor, " examples"]:
-        inputs, deltas = self.inputs(examples), self.deltas(examples)
         if self.by_gram:
+            inputs, deltas = self.inputs(examples), self.deltas(examples)
             overlaps = (inputs @ inputs.mT) * (deltas @ deltas.mT)
             # Rounding can take a sum of signed products below zero.
             return overlaps.sum((1, 2, 3), dtype=torch.float64).clamp(min=0)
-        return energy((deltas.mT @ inputs).flatten(1))
+        return energy(self.products(examples).flatten(1))
 
     def gradients(self, examples: slice) -> Tensor:
         """Return the gradients of some examples: [examples, *shape]."""
-        found = self.deltas(examples).mT @ self.inputs(examples)
+        found = self.products(examples)
         return (found.mT if self.columns_first else found).reshape(len(found), *self.shape)
 
     def columns(self, examples: slice, start: int, stop: int) -> Tensor:
         """Return the gradients of some examples, for the units from `start` to `stop`: [examples, values]."""
-        return (self.deltas(examples, start, stop).mT @ self.inputs(examples)).flatten(1)
+        return self.products(examples, start, stop).flatten(1)
 
     def compact(self) -> "Products | Direct":
         """Return what takes the least memory: this, or the gradients."""
