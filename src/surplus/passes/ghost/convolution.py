@@ -75,6 +75,7 @@ class Convolved:
         self._images = layout.split(images, examples, tuple(images.shape[1:]))
         self._deltas = layout.split(deltas, examples, tuple(deltas.shape[1:]))
         self._windows, self.num_examples, self.groups = windows, examples, windows.groups
+        self.unfolds = prod(windows.kernel) > 1 and images.device.type == "cpu"
         self._frames = self._images.shape[0] * self._images.shape[2]
         self.num_positions = self._frames * prod(deltas.shape[2:])
         self.fan_in = images.shape[1] // windows.groups * prod(windows.kernel)
@@ -99,7 +100,7 @@ class Convolved:
 
     def products(self, examples: slice, start: int = 0, stop: int | None = None) -> Tensor:
         """Return the sums over positions: [examples, groups, units, fan_in], or some of the units."""
-        if prod(self._windows.kernel) == 1 or self._images.device.type != "cpu":
+        if not self.unfolds:
             return self.deltas(examples, start, stop).mT @ self.inputs(examples)
         images, deltas = _flat(self._images[:, examples]), _flat(self._deltas[:, examples])
         deltas = deltas.unflatten(1, (self.groups, self.units))[:, :, start:stop].flatten(1, 2)

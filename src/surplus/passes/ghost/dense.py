@@ -11,6 +11,8 @@ from surplus.passes.ghost.layout import Layout
 class Dense:
     """Rows [rows, groups, fan_in] and the gradients at the outputs [rows, groups, units]."""
 
+    unfolds = False
+
     def __init__(self, rows: Tensor, deltas: Tensor, layout: Layout, examples: int) -> None:
         self._rows = layout.split(rows, examples, tuple(rows.shape[1:]))
         self._deltas = layout.split(deltas, examples, tuple(deltas.shape[1:]))

@@ -19,7 +19,7 @@ from surplus.passes.ghost.products import Products
 from surplus.passes.ghost.summed import Summed
 from surplus.units import evaluating, left_as_found
 
-PROBED = 5
+PROBED = 3
 """Examples that are run first to learn which rows belong to which example."""
 Found = Layout | None
 Signature = tuple[Any, ...]

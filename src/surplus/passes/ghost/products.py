@@ -21,6 +21,8 @@ class Part(Protocol):
     groups: int
     fan_in: int
     units: int
+    unfolds: bool
+    """Whether inputs have to be copied out of something smaller, and products do not."""
 
     @property
     def held(self) -> int:
@@ -59,6 +61,7 @@ class Products:
         self.num_examples = first.num_examples
         self.groups, self.fan_in, self.units = first.groups, first.fan_in, first.units
         self.num_positions = sum(part.num_positions for part in parts)
+        self.unfolds = first.unfolds
 
     @property
     def num_columns(self) -> int:
@@ -99,15 +102,16 @@ class Products:
     @property
     def by_gram(self) -> bool:
         """Whether two Gram matrices over positions are cheaper than the gradients themselves."""
-        sides = self.fan_in + self.units
-        return 2 * self.num_positions * sides < self.fan_in * self.units
+        cost = self.num_positions * (self.fan_in + self.units) * (2 if self.unfolds else 1)
+        return cost < self.fan_in * self.units
 
     def chunks(self) -> list[slice]:
         """Return slices of the batch small enough to work on."""
         positions, sides = self.num_positions, self.fan_in + self.units
         if self.by_gram:
             return chunks(self.num_examples, self.groups * positions * max(positions, sides))
-        values = max(4 * self.fan_in * self.units, positions * sides)
+        # Products of matrices are best read while they are in the cache.
+        values = max(self.fan_in * self.units * (4 if self.unfolds else 16), positions * sides)
         return chunks(self.num_examples, self.groups * values)
 
     def _squared_norms(self, examples: slice) -> Float[Tensor, " examples"]:
