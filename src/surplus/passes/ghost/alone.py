@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.func import functional_call, grad_and_value, vmap
 
 from surplus.base import InvalidArgument
-from surplus.passes.ghost.direct import energy
+from surplus.passes.ghost.direct import Direct, energy
 from surplus.passes.ghost.loss import Loss
 from surplus.passes.ghost.products import chunks
 from surplus.units import evaluating, left_as_found
@@ -136,6 +136,11 @@ class OfOne:
         return self._source.num_examples
 
     @property
+    def num_axes(self) -> int:
+        """The axes of the parameter."""
+        return len(self._source.shape(self._name))
+
+    @property
     def num_columns(self) -> int:
         """The columns in which `columns` counts."""
         return self._source.shape(self._name).numel()
@@ -150,6 +155,12 @@ class OfOne:
         slices = self._source.slices()
         return torch.cat([energy(self.columns(each, 0, self.num_columns)) for each in slices])
 
+    def dots(self, direction: Float[Tensor, " values"]) -> Float[Tensor, " batch"]:
+        """Return the scalar product of each example's gradient with a direction, flattened, in float64."""
+        slices = self._source.slices()
+        parts = [self.columns(each, 0, self.num_columns) for each in slices]
+        return torch.cat([(part * direction.to(part)).sum(1, dtype=torch.float64) for part in parts])
+
     def gradients(self, examples: slice) -> Tensor:
         """Return the gradients of some examples: [examples, *shape]."""
         return self._source.gradients(examples)[self._name]
@@ -159,6 +170,8 @@ class OfOne:
         found = self.gradients(examples)
         return found.reshape(len(found), -1)[:, start:stop]
 
-    def compact(self) -> "OfOne":
-        """Return what takes the least memory."""
-        return self
+    def compact(self) -> "OfOne | Direct":
+        """Return what takes the least memory: the gradients, where they are few."""
+        if self.num_examples * self.num_columns > LIMIT:
+            return self
+        return Direct(torch.cat([self.gradients(each) for each in self._source.slices()]))

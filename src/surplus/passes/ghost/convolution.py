@@ -110,6 +110,18 @@ class Convolved:
         found = found.reshape(outer, count, inner, self.groups, -1, self.fan_in)
         return found[0, :, 0] if self._frames == 1 else found.sum((0, 2))
 
+    def rows(self, positions: Tensor | None) -> tuple[Tensor, Tensor]:
+        """Return inputs and deltas of the first group at some positions, or all: [batch, positions, ...]."""
+        everything = slice(0, self.num_examples)
+        if positions is None or self._frames > 1:
+            chosen = slice(None) if positions is None else positions.to(self._images.device)
+            return self.inputs(everything)[:, 0, chosen], self.deltas(everything)[:, 0, chosen]
+        images, deltas = self._images[0, :, 0], self._deltas[0, :, 0]
+        places = torch.unravel_index(positions.to(images.device), deltas.shape[2:])
+        # A view until here: only the chosen patches are copied.
+        patches = self._windows.over(images, tuple(deltas.shape[2:]))[(..., *places)]
+        return patches.flatten(1, -2).mT, deltas[(..., *places)].mT
+
     def _by_example(self, values: Tensor) -> Tensor:
         """Return [images, groups, values, positions] as [examples, groups, positions, values]."""
         if self._frames == 1:

@@ -37,6 +37,12 @@ class Dense:
         """Return the sums over positions: [examples, groups, units, fan_in], or some of the units."""
         return self.deltas(examples, start, stop).mT @ self.inputs(examples)
 
+    def rows(self, positions: Tensor | None) -> tuple[Tensor, Tensor]:
+        """Return inputs and deltas of the first group at some positions, or all: [batch, positions, ...]."""
+        chosen = slice(None) if positions is None else positions.to(self._rows.device)
+        everything = slice(0, self.num_examples)
+        return self.inputs(everything)[:, 0, chosen], self.deltas(everything)[:, 0, chosen]
+
 
 def _by_example(rows: Tensor) -> Tensor:
     """Return [outer, examples, inner, groups, values] as [examples, groups, positions, values]."""

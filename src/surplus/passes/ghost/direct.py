@@ -34,6 +34,10 @@ class Direct:
         """Return the squared norm of each example's gradient, in float64."""
         return energy(self._flat)
 
+    def dots(self, direction: Float[Tensor, " values"]) -> Float[Tensor, " batch"]:
+        """Return the scalar product of each example's gradient with a direction, flattened, in float64."""
+        return (self._flat * direction.to(self._flat)).sum(1, dtype=torch.float64)
+
     def gradients(self, examples: slice) -> Tensor:
         """Return the gradients of some examples: [examples, *shape]."""
         return self._values[examples]

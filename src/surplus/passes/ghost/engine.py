@@ -1,6 +1,6 @@
 """Per-example gradients from one ordinary forward and backward pass, without preparing the model."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, final
 
 import torch
@@ -16,6 +16,7 @@ from surplus.passes.ghost.layout import Layout, codes, layouts
 from surplus.passes.ghost.loss import Loss, cross_entropies
 from surplus.passes.ghost.pieces import Piece
 from surplus.passes.ghost.products import Products
+from surplus.passes.ghost.rows import Rows, matrix_rows
 from surplus.passes.ghost.summed import Summed
 from surplus.units import evaluating, left_as_found
 
@@ -36,9 +37,12 @@ class Passed:
         pieces: dict[str, Piece],
         orders: dict[str, Callable[[], Piece]],
         sums: dict[str, Tensor] | None,
+        held: int,
     ) -> None:
         self.outputs, self.losses, self.pieces = outputs, losses, pieces
         self._orders = orders
+        self.held = held
+        """The bytes of the gradients at the outputs of all operators that read parameters."""
         self.sums = sums
         """The gradients of the sum of the losses, where they were asked for."""
 
@@ -49,6 +53,22 @@ class Passed:
     def gradients(self, name: str, examples: slice) -> Float[Tensor, "examples *shape"]:
         """Return the gradients of a parameter for some of the examples, in the parameter's own shape."""
         return self._orders[name]().gradients(examples)
+
+    def dots(self, directions: Mapping[str, Tensor]) -> dict[str, Float[Tensor, " batch"]]:
+        """Return the scalar product of each example's gradient with a direction, per parameter, in float64.
+
+        Args:
+            directions: What to multiply each parameter's gradients with, in its shape.
+        """
+        return {
+            name: order().dots(directions[name].reshape(-1)) for name, order in self._orders.items()
+        }
+
+    def rows(
+        self, positions: int | None, generator: torch.Generator
+    ) -> tuple[dict[str, Rows], dict[str, str]]:
+        """Return what each weight matrix received and what came back, row by row; see `matrix_rows`."""
+        return matrix_rows(self.pieces, positions, generator)
 
 
 @final
@@ -119,7 +139,8 @@ class Ghost:
             name: _order(piece, name, uses, each, count)
             for (name, each), piece in zip(wanted.items(), named.values(), strict=True)
         }
-        return Passed(_detached(outputs), losses.detach(), named, orders, total)
+        held = sum(each.nbytes for each in deltas[: len(uses)] if each is not None)
+        return Passed(_detached(outputs), losses.detach(), named, orders, total, held)
 
     def _run(self, inputs: Tensor, targets: Tensor) -> tuple[Any, Tensor, list[Use], set[str]]:
         outputs = self.model(inputs)

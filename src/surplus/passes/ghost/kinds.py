@@ -111,7 +111,8 @@ def _convolution(use: Use) -> Reading | None:
     def piece(delta: Tensor, layout: Layout, examples: int) -> Piece:
         # A transposed convolution is the same sum with its two sides exchanged.
         sides = (delta, images) if transposed else (images, delta)
-        return Products([Convolved(*sides, windows, layout, examples)], use.shape)
+        part = Convolved(*sides, windows, layout, examples)
+        return Products([part], use.shape, exchanged=transposed)
 
     return Reading(piece, together=lambda delta: delta[0].numel())
 

@@ -47,6 +47,11 @@ class Lookup:
         found = torch.zeros(batch, dtype=torch.float64, device=rows.device)
         return found.index_add_(0, pairs // self.num_rows, energy(rows))
 
+    def dots(self, direction: Float[Tensor, " values"]) -> Float[Tensor, " batch"]:
+        """Return the scalar product of each example's gradient with a direction, flattened, in float64."""
+        table = direction.reshape(self.num_rows, -1).to(self.deltas)
+        return (self.deltas * table[self.tokens]).sum((1, 2), dtype=torch.float64)
+
     def gradients(self, examples: slice) -> Tensor:
         """Return the gradients of some examples: [examples, rows, width]."""
         return self._table(examples, 0, self.num_columns)

@@ -36,6 +36,10 @@ class Piece(Protocol):
         """Return part of the gradients of some examples: [examples, values], in an order that is always the same."""
         ...
 
+    def dots(self, direction: Float[Tensor, " values"]) -> Float[Tensor, " batch"]:
+        """Return the scalar product of each example's gradient with a direction, flattened, in float64."""
+        ...
+
     def compact(self) -> "Piece":
         """Return what takes the least memory."""
         ...

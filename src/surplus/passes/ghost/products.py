@@ -41,6 +41,10 @@ class Part(Protocol):
         """Return the sums over positions: [examples, groups, units, fan_in], or some of the units."""
         ...
 
+    def rows(self, positions: Tensor | None) -> tuple[Tensor, Tensor]:
+        """Return inputs and deltas of the first group at some positions, or all: [batch, positions, ...]."""
+        ...
+
 
 @final
 class Products:
@@ -50,13 +54,18 @@ class Products:
         parts: The operators that read the matrix, all in the same way: their positions are simply more positions.
         shape: The shape in which they read it.
         columns_first: They read it as [fan_in, units].
+        exchanged: What is called inputs here are gradients, and the other way round.
     """
 
     def __init__(
-        self, parts: Sequence[Part], shape: tuple[int, ...], columns_first: bool = False
+        self,
+        parts: Sequence[Part],
+        shape: tuple[int, ...],
+        columns_first: bool = False,
+        exchanged: bool = False,
     ) -> None:
         first = parts[0]
-        self.parts = parts
+        self.parts, self.exchanged = parts, exchanged
         self.shape, self.columns_first = shape, columns_first
         self.num_examples = first.num_examples
         self.groups, self.fan_in, self.units = first.groups, first.fan_in, first.units
@@ -98,6 +107,23 @@ class Products:
         if self.num_positions == 1:
             return (energy(self.deltas(everything)) * energy(self.inputs(everything))).sum((1, 2))
         return torch.cat([self._squared_norms(each) for each in self.chunks()])
+
+    def dots(self, direction: Float[Tensor, " values"]) -> Float[Tensor, " batch"]:
+        """Return the scalar product of each example's gradient with a direction, flattened, in float64."""
+        shape = (self.groups, self.fan_in, self.units)
+        if not self.columns_first:
+            shape = (self.groups, self.units, self.fan_in)
+        W = direction.reshape(shape)
+        W = W.mT if self.columns_first else W
+        return torch.cat([self._dots(W, each) for each in self.chunks()])
+
+    def _dots(self, W: Float[Tensor, "groups units fan_in"], examples: slice) -> Tensor:
+        if self.unfolds:
+            products = self.products(examples)
+            return (products * W.to(products)).sum((1, 2, 3), dtype=torch.float64)
+        deltas = self.deltas(examples)
+        outputs = self.inputs(examples) @ W.mT.to(deltas)
+        return (outputs * deltas).sum((1, 2, 3), dtype=torch.float64)
 
     @property
     def by_gram(self) -> bool:

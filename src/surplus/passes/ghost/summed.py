@@ -11,6 +11,9 @@ from surplus.passes.ghost.direct import Direct, energy
 from surplus.passes.ghost.pieces import Piece
 from surplus.passes.ghost.products import chunks
 
+LIMIT = 2**24
+"""Values of per-example gradients that are held at a time."""
+
 
 @final
 class Summed:
@@ -39,6 +42,11 @@ class Summed:
         return self._examples
 
     @property
+    def num_axes(self) -> int:
+        """The axes of the parameter."""
+        return self._like.dim()
+
+    @property
     def num_columns(self) -> int:
         """The columns in which `columns` counts."""
         return self._like.numel()
@@ -63,6 +71,13 @@ class Summed:
         slices = chunks(self._examples, self._like.numel())
         return torch.cat([energy(self.columns(each, 0, self.num_columns)) for each in slices])
 
+    def dots(self, direction: Float[Tensor, " values"]) -> Float[Tensor, " batch"]:
+        """Return the scalar product of each example's gradient with a direction, flattened, in float64."""
+        found = torch.zeros(self._examples, dtype=torch.float64, device=self._like.device)
+        for piece, places in zip(self._pieces, self._places, strict=True):
+            found += piece.dots(direction[places])
+        return found
+
     def gradients(self, examples: slice) -> Tensor:
         """Return the gradients of some examples: [examples, *shape]."""
         count = len(range(*examples.indices(self._examples)))
@@ -78,6 +93,6 @@ class Summed:
 
     def compact(self) -> Piece:
         """Return what takes the least memory."""
-        if self._pieces and not self.apart and self._like.numel() < 2**16:
-            return Direct(self.gradients(slice(0, self._examples)))
-        return self
+        if self._examples * self._like.numel() > LIMIT:
+            return self
+        return Direct(self.gradients(slice(0, self._examples)))
