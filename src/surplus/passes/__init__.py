@@ -5,10 +5,14 @@ What lives here:
   at one layer;
 - `frame_potential`, `frame_potential_along` an order, `frame_potential_bounds`, and what they are made of: `directions`
   and `squared_overlaps`;
-- `Data`, what the engines are given, `batches` of it, and a `Sample` as `sampled` draws it; `activations`, the outputs
+- `Data`, what the engines are given, `batches` of it, and a `Sample` as `sampled` draws it
+  (`drawn`: which examples); `activations`, the outputs
   of a group's units;
 - `observe`, the one pass over the data that gathers the `Statistics` that are `Wanted`: `Comoments`, `Firing` and
   `ClassSums`; `chunks` of batches;
+- `Ghost`, gradients of single examples without forming them (decisions/0014-gradients-from-the-graph.md): what it
+  `Passed` for a batch, with the `Rows` of weight matrices, `gradient_gram` and `squared_norms`; over data,
+  `gradient_sample` with its `Coherence` (a `GradientSample`) and `gradient_grams`; `cross_entropies`, the loss;
 - `stand_ins`, removed units as combinations of the kept ones, fitted to activations;
 - `performance`, which returns a `Performance`; `num_parameters`, `num_macs` and `file_bytes`, what a network costs;
   `compare`, the table of all that; `keep_to` a `Quantity`, with what was `Reached`.
@@ -24,6 +28,12 @@ from surplus.passes.costs import file_bytes, num_macs, num_parameters
 from surplus.passes.data import Data, batches
 from surplus.passes.downstream import Downstream
 from surplus.passes.firing import Firing
+from surplus.passes.ghost.coherence import Coherence
+from surplus.passes.ghost.collecting import GradientSample, gradient_grams, gradient_sample
+from surplus.passes.ghost.engine import Ghost, Passed, squared_norms
+from surplus.passes.ghost.gram import gradient_gram
+from surplus.passes.ghost.loss import cross_entropies
+from surplus.passes.ghost.rows import Rows
 from surplus.passes.gram import (
     directions,
     frame_potential,
@@ -34,21 +44,26 @@ from surplus.passes.gram import (
 from surplus.passes.observing import Statistics, Wanted, chunks, observe
 from surplus.passes.performance import Performance, performance
 from surplus.passes.removals import Removals, Singles
-from surplus.passes.sampling import Sample, sampled
+from surplus.passes.sampling import Sample, drawn, sampled
 from surplus.passes.standing_in import stand_ins
 from surplus.passes.taps import activations
 from surplus.passes.targets import Quantity, Reached, keep_to
 
 __all__ = [
     "ClassSums",
+    "Coherence",
     "Comoments",
     "Data",
     "Downstream",
     "Firing",
+    "Ghost",
+    "GradientSample",
+    "Passed",
     "Performance",
     "Quantity",
     "Reached",
     "Removals",
+    "Rows",
     "Sample",
     "Singles",
     "Statistics",
@@ -57,17 +72,23 @@ __all__ = [
     "batches",
     "chunks",
     "compare",
+    "cross_entropies",
     "directions",
+    "drawn",
     "file_bytes",
     "frame_potential",
     "frame_potential_along",
     "frame_potential_bounds",
+    "gradient_gram",
+    "gradient_grams",
+    "gradient_sample",
     "keep_to",
     "num_macs",
     "num_parameters",
     "observe",
     "performance",
     "sampled",
+    "squared_norms",
     "squared_overlaps",
     "stand_ins",
 ]

@@ -220,6 +220,19 @@ class Ghost:
         return named
 
 
+def squared_norms(
+    model: nn.Module, inputs: Tensor, targets: Tensor, loss: Loss = cross_entropies
+) -> dict[str, Float[Tensor, " batch"]]:
+    """Return the squared norm of each example's gradient, per parameter; see `Ghost`.
+
+    Example:
+        >>> found = squared_norms(nn.Linear(1, 2), torch.zeros(3, 1), torch.tensor([0, 1, 1]))
+        >>> found["weight"].tolist()
+        [0.0, 0.0, 0.0]
+    """
+    return Ghost(model, loss)(inputs, targets).squared_norms()
+
+
 def _measured(
     losses: Tensor, uses: list[Use], readings: list[Reading | None]
 ) -> list[list[Layout]]:
