@@ -16,6 +16,7 @@ collect_ignore = [
     "generated/fuzz.py",
     "oracles",
     "planted.py",
+    "reading.py",
     "registers.py",
     "running.py",
     "storing.py",

@@ -1,7 +1,5 @@
 """Per-example gradients by a loop over examples."""
 
-import copy
-
 import torch
 import torch.nn.functional as F
 
@@ -12,16 +10,19 @@ def loss_of(model, one, target):
 
 def gradients(model, inputs, targets, loss=loss_of):
     """Return [batch, *shape] per parameter that is not frozen: each example runs alone."""
-    model = copy.deepcopy(model).eval()
+    model.eval()
     wanted = {name: each for name, each in model.named_parameters() if each.requires_grad}
     found = {name: [] for name in wanted}
     for place in range(len(inputs)):
         one = slice(place, place + 1)
         value = loss(model, inputs[one].clone(), targets[one])
         for name, gradient in zip(
-            wanted, torch.autograd.grad(value, list(wanted.values()), allow_unused=True), strict=True
+            wanted,
+            torch.autograd.grad(value, list(wanted.values()), allow_unused=True),
+            strict=True,
         ):
-            found[name].append(torch.zeros_like(wanted[name]) if gradient is None else gradient)
+            missing = torch.zeros_like(wanted[name])
+            found[name].append(missing if gradient is None else gradient.detach())
     return {name: torch.stack(each) for name, each in found.items()}
 
 
@@ -34,4 +35,7 @@ def squared_norms(model, inputs, targets, loss=loss_of):
 def gram(model, inputs, targets, loss=loss_of):
     """Return [batch, batch] per parameter."""
     found = gradients(model, inputs, targets, loss)
-    return {name: each.reshape(len(each), -1) @ each.reshape(len(each), -1).T for name, each in found.items()}
+    return {
+        name: each.reshape(len(each), -1) @ each.reshape(len(each), -1).T
+        for name, each in found.items()
+    }

@@ -9,7 +9,7 @@ from surplus.measures.finding import Finding
 from surplus.measures.gradients import by_layer, gradients_of
 from surplus.measures.measure import Measure
 from surplus.measures.observed import Observed
-from surplus.passes import Coherence
+from surplus.passes import Coherence, CoherenceQuantity
 
 
 @register("coherence")
@@ -66,11 +66,11 @@ def _of(each: Coherence, total: float) -> Iterator[Finding]:
         upper=count * upper,
         n=count,
     )
-    for quantity, name in (
-        ("alpha_unbiased", "alpha_unbiased"),
-        ("squared_mean", "squared_norm_of_expected_gradient"),
-    ):
-        lower, upper = each.interval(quantity)
-        yield Finding(
-            quantity=name, value=each.value(quantity), lower=lower, upper=upper, n=count
-        )
+    yield _estimate(each, "alpha_unbiased", "alpha_unbiased")
+    yield _estimate(each, "squared_mean", "squared_norm_of_expected_gradient")
+
+
+def _estimate(each: Coherence, quantity: CoherenceQuantity, name: str) -> Finding:
+    lower, upper = each.interval(quantity)
+    value = each.value(quantity)
+    return Finding(quantity=name, value=value, lower=lower, upper=upper, n=each.num_examples)

@@ -23,8 +23,8 @@ class GradientNoise(Measure):
     squared norm of the expected gradient is estimated without the products of gradients with themselves.
 
     Reference: mccandlish2018empirical, Section 2.2, Eq. 2.9.
-    From single examples instead of two batch sizes. The interval is that of alpha by the jackknife over examples; where it
-    reaches zero the scale has no upper end.
+    From single examples instead of two batch sizes. The interval is that of alpha by the jackknife over
+    examples; where it reaches zero the scale has no upper end.
     """
 
     references: ClassVar = ("mccandlish2018empirical",)

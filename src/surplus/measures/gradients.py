@@ -38,7 +38,9 @@ def gradients_of(seen: Observed, num_examples: int | None) -> tuple[GradientSamp
     """
     chosen, numbers = sample_of(seen, num_examples)
     try:
-        return seen.once(f"gradients of {num_examples}", lambda: gradient_sample(seen.model, chosen)), numbers
+        return seen.once(
+            f"gradients of {num_examples}", lambda: gradient_sample(seen.model, chosen)
+        ), numbers
     except InvalidArgument as reason:
         raise Untreated(str(reason)) from reason
 

@@ -37,9 +37,13 @@ class GraNd(Measure):
         sample, numbers = gradients_of(seen, self.num_examples)
         scores = sample.squared_norms.sum(1).sqrt()
         lower, upper = mean_interval(scores)
-        same = {"n": len(scores), "seed": seen.seed}
         yield Finding(
-            quantity="mean_grand", value=float(scores.mean()), lower=lower, upper=upper, **same
+            quantity="mean_grand",
+            value=float(scores.mean()),
+            lower=lower,
+            upper=upper,
+            n=len(scores),
+            seed=seen.seed,
         )
         yield _with_inputs(scores, sample.input_norms, seen.seed)
         for number, score in zip(numbers, scores.tolist(), strict=True):
@@ -55,7 +59,10 @@ def _with_inputs(
         note = "too few examples, or all scores or all inputs are equally long"
         return Finding(quantity=name, value=None, n=count, note=note)
     # Fisher's transformation, with the standard error for ranks.
-    centre, reach = torch.tensor(value).double().clamp(-1, 1).atanh(), 1.96 * (1.06 / (count - 3)) ** 0.5
+    centre, reach = (
+        torch.tensor(value).double().clamp(-1, 1).atanh(),
+        1.96 * (1.06 / (count - 3)) ** 0.5,
+    )
     lower, upper = float((centre - reach).tanh()), float((centre + reach).tanh())
     return Finding(quantity=name, value=value, lower=lower, upper=upper, n=count, seed=seed)
 
@@ -74,6 +81,6 @@ def rank_correlation(a: Float[Tensor, " values"], b: Float[Tensor, " values"]) -
 
 def _ranks(values: Float[Tensor, " values"]) -> Float[Tensor, " values"]:
     """Return the ranks, centred; equal values share the mean of theirs."""
-    _, place, counts = values.unique(return_inverse=True, return_counts=True)
+    _, place, counts = torch.unique(values, return_inverse=True, return_counts=True)
     last = counts.cumsum(0).double()
     return (last - (counts.double() - 1) / 2)[place] - (len(values) + 1) / 2

@@ -12,7 +12,8 @@ What lives here:
   `ClassSums`; `chunks` of batches;
 - `Ghost`, gradients of single examples without forming them (decisions/0014-gradients-from-the-graph.md): what it
   `Passed` for a batch, with the `Rows` of weight matrices, `gradient_gram` and `squared_norms`; over data,
-  `gradient_sample` with its `Coherence` (a `GradientSample`) and `gradient_grams`; `cross_entropies`, the loss;
+  `gradient_sample` (a `GradientSample`), each `CoherenceQuantity` of its `Coherence`, and `gradient_grams`;
+  `cross_entropies`, the loss;
 - `stand_ins`, removed units as combinations of the kept ones, fitted to activations;
 - `performance`, which returns a `Performance`; `num_parameters`, `num_macs` and `file_bytes`, what a network costs;
   `compare`, the table of all that; `keep_to` a `Quantity`, with what was `Reached`.
@@ -28,7 +29,7 @@ from surplus.passes.costs import file_bytes, num_macs, num_parameters
 from surplus.passes.data import Data, batches
 from surplus.passes.downstream import Downstream
 from surplus.passes.firing import Firing
-from surplus.passes.ghost.coherence import Coherence
+from surplus.passes.ghost.coherence import Coherence, CoherenceQuantity
 from surplus.passes.ghost.collecting import GradientSample, gradient_grams, gradient_sample
 from surplus.passes.ghost.engine import Ghost, Passed, squared_norms
 from surplus.passes.ghost.gram import gradient_gram
@@ -52,6 +53,7 @@ from surplus.passes.targets import Quantity, Reached, keep_to
 __all__ = [
     "ClassSums",
     "Coherence",
+    "CoherenceQuantity",
     "Comoments",
     "Data",
     "Downstream",

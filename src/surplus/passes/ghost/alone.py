@@ -1,5 +1,6 @@
 """Gradients by running the examples alone: for what no known operator explains."""
 
+import warnings
 from collections.abc import Sequence
 from typing import Any, final
 
@@ -70,7 +71,9 @@ class Alone:
         self._last = None
         model = self._model
         with torch.enable_grad(), evaluating(model), left_as_found(model):
-            found, losses = self._vectorised(examples) if self.vectorised else self._looped(examples)
+            found, losses = (
+                self._vectorised(examples) if self.vectorised else self._looped(examples)
+            )
         check_same(losses, self._losses[examples])
         self._last = (examples, found)
         return found
@@ -82,10 +85,12 @@ class Alone:
             outputs = functional_call(self._model, values, (one[None],))
             return self._loss(outputs, target[None]).sum()
 
+        run = vmap(grad_and_value(alone), in_dims=(None, 0, 0))
         try:
-            found, losses = vmap(grad_and_value(alone), in_dims=(None, 0, 0))(
-                wanted, self._inputs[examples], self._targets[examples]
-            )
+            with warnings.catch_warnings():
+                # Of operators that run in a loop: still faster than a loop of all.
+                warnings.filterwarnings("ignore", "There is a performance drop")
+                found, losses = run(wanted, self._inputs[examples], self._targets[examples])
         except (RuntimeError, ValueError, TypeError, NotImplementedError):
             # Code that reads values, or an operator without a rule: one after the other then.
             self.vectorised = False
@@ -118,8 +123,8 @@ def check_same(alone: Tensor, together: Tensor) -> None:
     if not difference <= NEAR * largest:
         raise InvalidArgument(
             "Per-example gradients are asked for, but the model mixes examples or draws random numbers: run in other"
-            f" company, an example's loss changes by {difference:.2g} (losses are up to {largest:.2g}). Replace what looks"
-            " at the whole batch, such as means over the batch axis."
+            f" company, an example's loss changes by {difference:.2g} (losses are up to {largest:.2g}). Replace what"
+            " looks at the whole batch, such as means over the batch axis."
         )
 
 
@@ -159,7 +164,9 @@ class OfOne:
         """Return the scalar product of each example's gradient with a direction, flattened, in float64."""
         slices = self._source.slices()
         parts = [self.columns(each, 0, self.num_columns) for each in slices]
-        return torch.cat([(part * direction.to(part)).sum(1, dtype=torch.float64) for part in parts])
+        return torch.cat(
+            [(part * direction.to(part)).sum(1, dtype=torch.float64) for part in parts]
+        )
 
     def gradients(self, examples: slice) -> Tensor:
         """Return the gradients of some examples: [examples, *shape]."""

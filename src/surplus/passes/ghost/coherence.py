@@ -9,7 +9,7 @@ from torch import Tensor
 
 from surplus.passes.ghost.collecting import GradientSample
 
-Quantity = Literal["alpha", "alpha_unbiased", "squared_mean"]
+CoherenceQuantity = Literal["alpha", "alpha_unbiased", "squared_mean"]
 NORMAL = 1.959963984540054
 """How many standard errors a 95 % interval reaches to either side."""
 
@@ -53,12 +53,12 @@ class Coherence:
         """The sum of all squared norms."""
         return float(self.squared_norms.sum())
 
-    def value(self, quantity: Quantity) -> float:
+    def value(self, quantity: CoherenceQuantity) -> float:
         """Return alpha, its unbiased form, or the unbiased estimate of the squared norm of the expected gradient."""
         whole = torch.tensor(self.of_sum), torch.tensor(self.total)
         return float(_value(quantity, self.num_examples, *(each.double() for each in whole)))
 
-    def interval(self, quantity: Quantity) -> tuple[float, float]:
+    def interval(self, quantity: CoherenceQuantity) -> tuple[float, float]:
         """Return its 95 % interval: normal, with the standard error of the jackknife over examples."""
         value, count = self.value(quantity), self.num_examples
         without = _value(
@@ -71,7 +71,7 @@ class Coherence:
         return value - NORMAL * error, value + NORMAL * error
 
 
-def _value(quantity: Quantity, count: int, of_sum: Tensor, total: Tensor) -> Tensor:
+def _value(quantity: CoherenceQuantity, count: int, of_sum: Tensor, total: Tensor) -> Tensor:
     if quantity == "alpha":
         return of_sum / (count * total)
     squared_mean = (of_sum - total) / (count * (count - 1))

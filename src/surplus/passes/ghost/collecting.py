@@ -12,6 +12,7 @@ from surplus.passes.data import Data, batches
 from surplus.passes.ghost.engine import Ghost, Passed
 from surplus.passes.ghost.gram import gradient_gram
 from surplus.passes.ghost.pieces import Piece
+from surplus.passes.ghost.products import Products
 
 FIRST = 8
 """Examples of the first batch, by which the size of the others is chosen."""
@@ -33,7 +34,7 @@ class GradientSample:
     of_sum: Float[Tensor, " params"]
     """The squared norm of the sum of all gradients."""
     losses: Float[Tensor, " examples"]
-    outputs: Float[Tensor, "examples *classes"]
+    outputs: Float[Tensor, " examples *classes"]
     targets: Int[Tensor, " examples"]
     input_norms: Float[Tensor, " examples"]
 
@@ -82,16 +83,30 @@ def gradient_grams(model: nn.Module, data: Data) -> dict[str, Float[Tensor, "exa
         InvalidArgument: the data hold no examples, or the model mixes them.
     """
     kept: dict[str, list[Piece]] = {}
-    for _, passed in _passes(Ghost(model), data, sums=False):
+    forms: dict[str, set[object]] = {}
+    ghost = Ghost(model)
+    for _, passed in _passes(ghost, data, sums=False):
         for name, piece in passed.pieces.items():
+            forms.setdefault(name, set()).add(_form(piece))
             kept.setdefault(name, []).append(piece.compact())
+    changing = [name for name, seen in forms.items() if len(seen) > 1]
+    if changing:
+        # The model took other paths on other batches: bring all of them into the parameter's own order.
+        kept.update({name: [] for name in changing})
+        for _, passed in _passes(ghost, data, sums=False):
+            for name in changing:
+                kept[name].append(passed.ordered(name).compact())
     with torch.no_grad():
         return {name: gradient_gram(pieces) for name, pieces in kept.items()}
 
 
-def _passes(
-    ghost: Ghost, data: Data, sums: bool
-) -> Iterator[tuple[tuple[Tensor, Tensor], Passed]]:
+def _form(piece: Piece) -> object:
+    """Return what two pieces must share so that their columns mean the same."""
+    order = (piece.columns_first, piece.shape) if isinstance(piece, Products) else ()
+    return type(piece), piece.num_columns, order
+
+
+def _passes(ghost: Ghost, data: Data, sums: bool) -> Iterator[tuple[tuple[Tensor, Tensor], Passed]]:
     """Yield the data in batches that fit into memory, with what each gave."""
     size = FIRST
     for inputs, targets in batches(data, ghost.model):

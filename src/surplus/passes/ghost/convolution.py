@@ -103,7 +103,9 @@ class Convolved:
         if not self.unfolds:
             return self.deltas(examples, start, stop).mT @ self.inputs(examples)
         images, deltas = _flat(self._images[:, examples]), _flat(self._deltas[:, examples])
-        deltas = deltas.unflatten(1, (self.groups, self.units))[:, :, start:stop].flatten(1, 2)
+        if (start, stop) != (0, None):
+            by_group = deltas.reshape(-1, self.groups, self.units, *deltas.shape[2:])
+            deltas = by_group[:, :, start:stop].flatten(1, 2)
         found = self._windows.gradients(images, deltas)
         outer, inner = self._images.shape[0], self._images.shape[2]
         count = len(images) // (outer * inner)
@@ -118,9 +120,10 @@ class Convolved:
             return self.inputs(everything)[:, 0, chosen], self.deltas(everything)[:, 0, chosen]
         images, deltas = self._images[0, :, 0], self._deltas[0, :, 0]
         places = torch.unravel_index(positions.to(images.device), deltas.shape[2:])
+        where: Any = (..., *places)
         # A view until here: only the chosen patches are copied.
-        patches = self._windows.over(images, tuple(deltas.shape[2:]))[(..., *places)]
-        return patches.flatten(1, -2).mT, deltas[(..., *places)].mT
+        patches = self._windows.over(images, tuple(deltas.shape[2:]))[where]
+        return patches.flatten(1, -2).mT, deltas[where].mT
 
     def _by_example(self, values: Tensor) -> Tensor:
         """Return [images, groups, values, positions] as [examples, groups, positions, values]."""

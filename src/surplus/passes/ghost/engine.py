@@ -50,9 +50,13 @@ class Passed:
         """Return the squared norm of each example's gradient, per parameter, in float64."""
         return {name: piece.squared_norms() for name, piece in self.pieces.items()}
 
-    def gradients(self, name: str, examples: slice) -> Float[Tensor, "examples *shape"]:
+    def gradients(self, name: str, examples: slice) -> Float[Tensor, " examples *shape"]:
         """Return the gradients of a parameter for some of the examples, in the parameter's own shape."""
-        return self._orders[name]().gradients(examples)
+        return self.ordered(name).gradients(examples)
+
+    def ordered(self, name: str) -> Piece:
+        """Return the gradients of a parameter with their values in its own order, as those of all batches can be."""
+        return self._orders[name]()
 
     def dots(self, directions: Mapping[str, Tensor]) -> dict[str, Float[Tensor, " batch"]]:
         """Return the scalar product of each example's gradient with a direction, per parameter, in float64.
@@ -75,13 +79,13 @@ class Passed:
 class Ghost:
     """Runs a model over batches and explains the gradient of each parameter, example by example.
 
-    Nothing of the size of batch x parameters is formed: the gradient of a weight matrix is a sum over positions of (gradient at
-    the output) x (input), both of which an ordinary backward pass has. They are found in the graph behind the loss,
-    so the model needs no hooks and no preparation, and modules that are shared, or used twice, or are no modules at all are
-    treated alike. Which rows belong to which example is measured: losses are weighted, and the gradients of each row must scale
-    with the weight of one example. Parameters read by operators that are not known are found by running the examples
-    alone. The results are exact in any case. Models run in evaluation mode and are left as they were; parameters that
-    are frozen have no gradients.
+    Nothing of the size of batch x parameters is formed: the gradient of a weight matrix is a sum over positions of
+    (gradient at the output) x (input), both of which an ordinary backward pass has. They are found in the graph behind
+    the loss, so the model needs no hooks and no preparation, and modules that are shared, or used twice, or are no
+    modules at all are treated alike. Which rows belong to which example is measured: losses are weighted, and the
+    gradients of each row must scale with the weight of one example. The gradients of parameters that are read by
+    operators that are not known are found by running the examples alone. The results are exact in any case. Models run
+    in evaluation mode and are left as they were; parameters that are frozen have no gradients.
 
     Args:
         model: The model, which is called with the inputs.
@@ -147,12 +151,13 @@ class Ghost:
         losses = self.loss(outputs, targets)
         if losses.dim() != 1:
             raise InvalidArgument(
-                f"`loss` returns a tensor of shape {tuple(losses.shape)}; it must return one number per example, [batch]:"
-                ' a loss of torch does so with `reduction="none"`.'
+                f"`loss` returns a tensor of shape {tuple(losses.shape)}; it must return one number per example,"
+                ' [batch]: a loss of torch does so with `reduction="none"`.'
             )
         if losses.grad_fn is None:
             raise InvalidArgument(
-                "The loss depends on no parameter that has gradients: all are frozen, or the model detaches its outputs."
+                "The loss depends on no parameter that has gradients: all are frozen, or the model detaches its"
+                " outputs."
             )
         return outputs, losses, *uses_of(losses, self.model)
 
@@ -263,7 +268,9 @@ def _gradients(
     if not asked:
         return []
     given = torch.ones_like(losses) if weights is None else weights
-    return list(torch.autograd.grad(losses, asked, given, retain_graph=retain, allow_unused=True))
+    found = torch.autograd.grad(losses, asked, given, retain_graph=retain, allow_unused=True)
+    # Of an operator that got no rows nothing comes back.
+    return [None if each is None or each.numel() == 0 else each for each in found]
 
 
 def _add(
@@ -278,7 +285,7 @@ def _add(
     present = pieces.get(use.parameter)
     if present is None:
         return
-    piece = None
+    piece: Piece | None = None
     if delta is None:
         piece = Summed([], [], torch.zeros(use.shape), count)
     elif reading is not None and layout is not None:
@@ -292,9 +299,7 @@ def _add(
         present.append(piece)
 
 
-def _together(
-    found: list[Piece], places: list[Tensor], parameter: Tensor, count: int
-) -> Piece:
+def _together(found: list[Piece], places: list[Tensor], parameter: Tensor, count: int) -> Piece:
     """Return the sum over the uses of a parameter; uses of the same kind are more positions of one."""
     products = [each for each in found if isinstance(each, Products)]
     alike = found and len(products) == len(found)

@@ -21,7 +21,7 @@ def gradient_gram(pieces: Sequence[Piece]) -> Float[Tensor, "examples examples"]
     is summed up over blocks of the parameter, of which no more is formed at a time than `LIMIT` allows.
 
     Args:
-        pieces: What the batches gave for that parameter, in order; `compact` makes them small.
+        pieces: What the batches gave for that parameter, in order and all of one form; `compact` makes them small.
     """
     products = [each for each in pieces if isinstance(each, Products)]
     if len(products) == len(pieces) and all(each.num_positions == 1 for each in products):
@@ -30,11 +30,12 @@ def gradient_gram(pieces: Sequence[Piece]) -> Float[Tensor, "examples examples"]
     if len(tables) == len(pieces):
         pieces = renumbered(tables)
     count = sum(each.num_examples for each in pieces)
-    columns, size = pieces[0].num_columns, pieces[0].column_size
+    columns, size = min((each.num_columns, each.column_size) for each in pieces)
     found = torch.zeros(count, count, dtype=torch.float64)
     step = max(1, LIMIT // (count * size))
     for start in range(0, columns, step):
-        block = torch.cat([_block(each, start, min(start + step, columns)) for each in pieces])
+        stop = min(start + step, columns)
+        block = torch.cat([_block(each, start, stop, size) for each in pieces])
         found += (block @ block.T).cpu()
     return found
 
@@ -51,6 +52,8 @@ def _of_single_rows(pieces: Sequence[Products]) -> Float[Tensor, "examples examp
     return found.cpu()
 
 
-def _block(piece: Piece, start: int, stop: int) -> Float[Tensor, "examples values"]:
+def _block(piece: Piece, start: int, stop: int, size: int) -> Float[Tensor, "examples values"]:
+    # What was made compact counts single values.
+    start, stop = (each * size // piece.column_size for each in (start, stop))
     slices = chunks(piece.num_examples, piece.num_columns * piece.column_size)
     return torch.cat([piece.columns(each, start, stop).double() for each in slices])

@@ -62,7 +62,7 @@ class Use:
         # A view's backward puts each element where it came from: send the elements' numbers through.
         numbers = torch.arange(1, count + 1, dtype=torch.float64).reshape(self.shape)
         for node, output in self.chain:
-            outputs = [None] * len(node._input_metadata)
+            outputs: list[Tensor | None] = [None] * len(node._input_metadata)
             outputs[output] = numbers
             numbers = node(*outputs)
         flat = numbers.reshape(-1)

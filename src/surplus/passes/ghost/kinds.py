@@ -21,6 +21,9 @@ def _as_it_is(delta: Tensor) -> Tensor:
     return delta
 
 
+Make = Callable[[Tensor, Layout, int], Piece | None]
+
+
 @final
 @dataclass(frozen=True, slots=True)
 class Reading:
@@ -30,7 +33,7 @@ class Reading:
     it into, given which of its elements belong to which example; it returns None where that cannot be used.
     """
 
-    piece: Callable[[Tensor, Layout, int], Piece | None]
+    piece: Make
     arrange: Callable[[Tensor], Tensor] = _as_it_is
     together: Callable[[Tensor], int] = lambda delta: 1
     """How many elements side by side belong to one example, whatever the layout."""
@@ -43,7 +46,7 @@ def _last(delta: Tensor) -> int:
     return delta.shape[-1]
 
 
-def _products(use: Use, rows: Tensor, columns_first: bool, scale: float = 1.0) -> Products | Any:
+def _products(use: Use, rows: Tensor, columns_first: bool, scale: float) -> Make:
     def piece(delta: Tensor, layout: Layout, examples: int) -> Piece:
         values = delta if scale == 1 else delta * scale
         part = Dense(rows[:, None], values[:, None], layout, examples)
@@ -110,8 +113,8 @@ def _convolution(use: Use) -> Reading | None:
 
     def piece(delta: Tensor, layout: Layout, examples: int) -> Piece:
         # A transposed convolution is the same sum with its two sides exchanged.
-        sides = (delta, images) if transposed else (images, delta)
-        part = Convolved(*sides, windows, layout, examples)
+        received, returned = (delta, images) if transposed else (images, delta)
+        part = Convolved(received, returned, windows, layout, examples)
         return Products([part], use.shape, exchanged=transposed)
 
     return Reading(piece, together=lambda delta: delta[0].numel())
@@ -126,7 +129,9 @@ def _embedding(use: Use) -> Reading | None:
 
     def piece(delta: Tensor, layout: Layout, examples: int) -> Piece:
         # A table without a padding row has a huge number there, or a negative one.
-        deltas = delta.masked_fill((tokens == padding)[..., None], 0) if padding < num_rows else delta
+        deltas = (
+            delta.masked_fill((tokens == padding)[..., None], 0) if padding < num_rows else delta
+        )
         rows = layout.split(deltas, examples, (delta.shape[-1],)).transpose(0, 1)
         places = layout.split(tokens, examples, ()).transpose(0, 1)
         return Lookup(

@@ -41,7 +41,7 @@ class Lookup:
         """Return the squared norm of each example's gradient, in float64."""
         batch, positions, width = self.deltas.shape
         examples = torch.arange(batch, device=self.tokens.device)[:, None]
-        pairs, place = (examples * self.num_rows + self.tokens).unique(return_inverse=True)
+        pairs, place = torch.unique(examples * self.num_rows + self.tokens, return_inverse=True)
         rows = self.deltas.new_zeros(len(pairs), width)
         rows.index_add_(0, place.reshape(-1), self.deltas.reshape(batch * positions, width))
         found = torch.zeros(batch, dtype=torch.float64, device=rows.device)
@@ -72,13 +72,11 @@ class Lookup:
 
 def renumbered(pieces: list[Lookup]) -> list[Lookup]:
     """Return the same gradients without the rows of the table that no token asked for."""
-    tokens, place = torch.cat([each.tokens.reshape(-1) for each in pieces]).unique(
-        return_inverse=True
+    tokens, place = torch.unique(
+        torch.cat([each.tokens.reshape(-1) for each in pieces]), return_inverse=True
     )
     parts = place.split([each.tokens.numel() for each in pieces])
     return [
         Lookup(part.reshape(each.tokens.shape), each.deltas, len(tokens))
         for each, part in zip(pieces, parts, strict=True)
     ]
-
-

@@ -155,13 +155,13 @@ class Products:
 
     def columns(self, examples: slice, start: int, stop: int) -> Tensor:
         """Return the gradients of some examples, for the units from `start` to `stop`: [examples, values]."""
-        return self.products(examples, start, stop).flatten(1)
+        return self.products(examples, start, stop).transpose(1, 2).flatten(1)
 
     def compact(self) -> "Products | Direct":
-        """Return what takes the least memory: this, or the gradients."""
+        """Return what takes the least memory: this, or the gradients, in the order of the columns."""
         if sum(part.held for part in self.parts) <= self.groups * self.fan_in * self.units:
             return self
-        return Direct(torch.cat([self.gradients(each) for each in self.chunks()]))
+        return Direct(torch.cat([self.columns(each, 0, self.units) for each in self.chunks()]))
 
 
 def chunks(count: int, values: int, limit: int = CHUNK) -> list[slice]:

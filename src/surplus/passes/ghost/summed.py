@@ -59,7 +59,7 @@ class Summed:
     @property
     def apart(self) -> bool:
         """Whether the uses read different values, so that squared norms add."""
-        return sum(map(len, self._places)) == len(torch.cat([*self._places]).unique())
+        return sum(map(len, self._places)) == len(torch.unique(torch.cat([*self._places])))
 
     def squared_norms(self) -> Float[Tensor, " batch"]:
         """Return the squared norm of each example's gradient, in float64."""

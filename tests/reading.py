@@ -1,4 +1,4 @@
-"""Networks that read their parameters in all sorts of ways, with data."""
+"""Networks that read their parameters in all sorts of ways, with data of seven examples."""
 
 import torch
 import torch.nn.functional as F
@@ -33,7 +33,9 @@ def tokens(length, size=6):
 
 
 def mlp():
-    return nn.Sequential(nn.Linear(5, 8), nn.ReLU(), nn.Linear(8, 6), nn.Tanh(), nn.Linear(6, 3)), images(5)
+    return nn.Sequential(
+        nn.Linear(5, 8), nn.ReLU(), nn.Linear(8, 6), nn.Tanh(), nn.Linear(6, 3)
+    ), images(5)
 
 
 def cnn():
@@ -61,13 +63,20 @@ def wide_cnn():
 
 def conv1d():
     return (
-        nn.Sequential(nn.Conv1d(3, 5, 4, padding=2, padding_mode="circular"), nn.ReLU(), nn.Flatten(), nn.LazyLinear(3)),
+        nn.Sequential(
+            nn.Conv1d(3, 5, 4, padding=2, padding_mode="circular"),
+            nn.ReLU(),
+            nn.Flatten(),
+            nn.LazyLinear(3),
+        ),
         images(3, 9),
     )
 
 
 def conv3d():
-    return nn.Sequential(nn.Conv3d(2, 4, 2), nn.ReLU(), nn.Flatten(), nn.LazyLinear(3)), images(2, 3, 4, 3)
+    return nn.Sequential(nn.Conv3d(2, 4, 2), nn.ReLU(), nn.Flatten(), nn.LazyLinear(3)), images(
+        2, 3, 4, 3
+    )
 
 
 def transposed():
@@ -103,7 +112,13 @@ def norms():
 
 def instance_norm():
     return (
-        nn.Sequential(nn.Conv2d(3, 4, 3), nn.InstanceNorm2d(4, affine=True), nn.ReLU(), nn.Flatten(), nn.LazyLinear(3)),
+        nn.Sequential(
+            nn.Conv2d(3, 4, 3),
+            nn.InstanceNorm2d(4, affine=True),
+            nn.ReLU(),
+            nn.Flatten(),
+            nn.LazyLinear(3),
+        ),
         images(3, 5, 5),
     )
 
@@ -226,7 +241,9 @@ def recurrent():
     def run(self, x):
         return self.out(self.lstm(self.first(x))[0][:, -1])
 
-    return Of(run, first=nn.Linear(4, 4), lstm=nn.LSTM(4, 6, batch_first=True), out=nn.Linear(6, 3)), images(5, 4)
+    return Of(
+        run, first=nn.Linear(4, 4), lstm=nn.LSTM(4, 6, batch_first=True), out=nn.Linear(6, 3)
+    ), images(5, 4)
 
 
 def normed_weight():
@@ -253,9 +270,28 @@ def branching():
         chosen = (x.sum(1) > 0).nonzero()[:, 0]
         other = (x.sum(1) <= 0).nonzero()[:, 0]
         out = x.new_zeros(len(x), 3)
-        return out.index_put((chosen,), self.first(x[chosen])).index_put((other,), self.second(x[other]))
+        return out.index_put((chosen,), self.first(x[chosen])).index_put(
+            (other,), self.second(x[other])
+        )
 
     return Of(run, first=nn.Linear(5, 3), second=nn.Linear(5, 3)), images(5)
+
+
+def last_only():
+    """Most rows of the first layer have no gradient."""
+
+    def run(self, x):
+        return self.out(torch.relu(self.inner(x))[:, -1])
+
+    return Of(run, inner=nn.Linear(4, 5), out=nn.Linear(5, 3)), images(5, 4)
+
+
+def dead():
+    """No gradient reaches the first layer, so nothing tells how it lies."""
+    model, inputs = mlp()
+    with torch.no_grad():
+        model[0].bias.fill_(-100)
+    return model, inputs
 
 
 def frozen():
@@ -274,7 +310,11 @@ def checkpointed():
     from torch.utils.checkpoint import checkpoint
 
     inner = nn.Sequential(nn.Linear(5, 8), nn.ReLU(), nn.Linear(8, 6))
-    return Of(lambda self, x: self.out(checkpoint(self.inner, x, use_reentrant=False)), inner=inner, out=nn.Linear(6, 3)), images(5)
+    return Of(
+        lambda self, x: self.out(checkpoint(self.inner, x, use_reentrant=False)),
+        inner=inner,
+        out=nn.Linear(6, 3),
+    ), images(5)
 
 
 NETS = {
@@ -304,6 +344,8 @@ NETS = {
     "masked_weight": masked_weight,
     "bilinear": bilinear,
     "branching": branching,
+    "last_only": last_only,
+    "dead": dead,
     "frozen": frozen,
     "unread": unread,
     "checkpointed": checkpointed,
@@ -311,7 +353,6 @@ NETS = {
 ALONE = {
     "instance_norm": {"1.weight", "1.bias"},
     "cross_attention": {"attention.bias_k", "attention.bias_v"},
-    "recurrent": {"lstm.weight_ih_l0", "lstm.weight_hh_l0", "lstm.bias_ih_l0", "lstm.bias_hh_l0"},
     "normed_weight": {"0.parametrizations.weight.original0", "0.parametrizations.weight.original1"},
     "masked_weight": {"weight"},
     "bilinear": {"pair.weight"},
@@ -321,10 +362,11 @@ ALONE = {
 
 
 def made(name):
+    """Build a network in float64 with seven examples and their targets."""
     torch.manual_seed(0)
     model, inputs = NETS[name]()
     model = model.double()
-    model(inputs)
+    model(inputs)  # lazy layers take their sizes
     with torch.no_grad():
         for module in model.modules():
             if isinstance(module, nn.modules.batchnorm._BatchNorm) and module.track_running_stats:
