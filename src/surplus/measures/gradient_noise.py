@@ -11,6 +11,7 @@ from surplus.measures.measure import Measure
 from surplus.measures.observed import Observed
 from surplus.passes import Coherence
 
+ROUNDING = 1e-12
 UNKNOWN = "on so few examples the expected gradient cannot be told from zero"
 
 
@@ -44,7 +45,7 @@ class GradientNoise(Measure):
 
 def _of(each: Coherence) -> Finding:
     name, count = "noise_scale_examples", each.num_examples
-    if count < 3 or each.total == 0 or each.value("alpha_unbiased") <= 0:
+    if count < 3 or each.total == 0 or each.value("alpha_unbiased") <= ROUNDING:
         return Finding(quantity=name, value=None, n=count, note=UNKNOWN)
     value = 1 / each.value("alpha_unbiased") - 1
     low, high = each.interval("alpha_unbiased")

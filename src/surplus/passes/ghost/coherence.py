@@ -55,8 +55,8 @@ class Coherence:
 
     def value(self, quantity: CoherenceQuantity) -> float:
         """Return alpha, its unbiased form, or the unbiased estimate of the squared norm of the expected gradient."""
-        whole = torch.tensor(self.of_sum), torch.tensor(self.total)
-        return float(_value(quantity, self.num_examples, *(each.double() for each in whole)))
+        of_sum, total = torch.tensor([self.of_sum, self.total], dtype=torch.float64)
+        return float(_value(quantity, self.num_examples, of_sum, total))
 
     def interval(self, quantity: CoherenceQuantity) -> tuple[float, float]:
         """Return its 95 % interval: normal, with the standard error of the jackknife over examples."""
