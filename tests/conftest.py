@@ -18,6 +18,7 @@ collect_ignore = [
     "measuring.py",
     "oracles",
     "planted.py",
+    "reading.py",
     "registers.py",
     "running.py",
     "storing.py",

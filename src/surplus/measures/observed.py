@@ -1,9 +1,9 @@
 """`Observed`: all that a measure may look at."""
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
-from typing import final
+from typing import Any, TypeVar, cast, final
 
 import torch
 from jaxtyping import Bool, Float
@@ -20,6 +20,7 @@ from surplus.units import Group, Units
 RECTIFIERS = ("relu", "relu_", "threshold", "threshold_", "clamp_min", "clamp_min_", "hardtanh")
 WITHOUT_DATA = "it looks at activations, losses or gradients, and no data were given: pass `data=`"
 WITHOUT_START = "it compares with initialisation, which is not known: pass `initial=`"
+T = TypeVar("T")
 History = Callable[[], Iterable[tuple[int, Mapping[str, Tensor]]]]
 
 
@@ -50,6 +51,7 @@ class Observed:
     """Of whatever is drawn."""
     positions: int | None = 64
     """How many positions of an example products are taken of; None takes all."""
+    _kept: dict[str, Any] = field(init=False, repr=False, default_factory=dict)
 
     def group(self, name: str) -> Group:
         """Return a layer's units with all their slots."""
@@ -104,6 +106,12 @@ class Observed:
         if self.data is None:
             raise Untreated(WITHOUT_DATA)
         return self.data
+
+    def once(self, key: str, work: Callable[[], T]) -> T:
+        """Return what some work returns, done when it is first asked for under this key and kept for other measures."""
+        if key not in self._kept:
+            self._kept[key] = work()
+        return cast(T, self._kept[key])
 
     @cached_property
     def statistics(self) -> Statistics:

@@ -9,7 +9,8 @@ What lives here:
 - `spherical_centres`, clusters of directions, and `degrees_to` them;
 - `leading_subspace`, the `principal_degrees` between two, `random_degrees`, and `relative_residuals` outside one;
 - `Estimate`: `mean_estimate`, `share_estimate` and the `difference` of two, with their intervals;
-- `Data`, what the engines are given, `batches` of it, and a `Sample` as `sampled` draws it; `activations`, the outputs
+- `Data`, what the engines are given, `batches` of it, and a `Sample` as `sampled` draws it (`drawn`: which
+  examples); `activations`, the outputs
   of a group's units, and `by_example`, which shapes them;
 - `observe`, the one pass over the data that gathers the `Statistics` that are `Wanted`: `Comoments`, `Firing`,
   `ClassSums`, `CrossLayer` and the `Readout`; `chunks` of batches; `cross_features`, a pass through several networks
@@ -18,6 +19,10 @@ What lives here:
   own; what a model gives `evaluated`; `are_labels`; the `interval` of a mean, an `Interval`;
 - `linked`, which things hang together; what of each column all others leave `unexplained`, and the `num_directions` of
   a spectrum;
+- `Ghost`, gradients of single examples without forming them (decisions/0014-gradients-from-the-graph.md): what it
+  `Passed` for a batch, with the `Rows` of weight matrices, `gradient_gram` and `squared_norms`; over data,
+  `gradient_sample` (a `GradientSample`), each `CoherenceQuantity` of its `Coherence`, and `gradient_grams`;
+  `cross_entropies`, the loss;
 - `stand_ins`, removed units as combinations of the kept ones, fitted to activations;
 - `performance`, which returns a `Performance`; `num_parameters`, `num_macs` and `file_bytes`, what a network costs;
   `compare`, the table of all that; `keep_to` a `Quantity`, with what was `Reached`.
@@ -38,6 +43,12 @@ from surplus.passes.dependence import num_directions, unexplained
 from surplus.passes.downstream import Downstream
 from surplus.passes.estimates import Estimate, difference, mean_estimate, share_estimate
 from surplus.passes.firing import Firing
+from surplus.passes.ghost.coherence import Coherence, CoherenceQuantity
+from surplus.passes.ghost.collecting import GradientSample, gradient_grams, gradient_sample
+from surplus.passes.ghost.engine import Ghost, Passed, squared_norms
+from surplus.passes.ghost.gram import gradient_gram
+from surplus.passes.ghost.loss import cross_entropies
+from surplus.passes.ghost.rows import Rows
 from surplus.passes.gram import (
     directions,
     frame_potential,
@@ -57,7 +68,7 @@ from surplus.passes.pairs import (
 from surplus.passes.performance import Performance, performance
 from surplus.passes.readout import Readout, refusal, runs_of
 from surplus.passes.removals import Removals, Singles, removal_macs
-from surplus.passes.sampling import Sample, sampled
+from surplus.passes.sampling import Sample, drawn, sampled
 from surplus.passes.spanning import SpanningTree
 from surplus.passes.spherical import degrees_to, spherical_centres
 from surplus.passes.standing_in import stand_ins
@@ -74,18 +85,24 @@ __all__ = [
     "Agreement",
     "Answers",
     "ClassSums",
+    "Coherence",
+    "CoherenceQuantity",
     "Comoments",
     "CrossLayer",
     "Data",
     "Downstream",
     "Estimate",
     "Firing",
+    "Ghost",
+    "GradientSample",
     "Interval",
+    "Passed",
     "Performance",
     "Quantity",
     "Reached",
     "Readout",
     "Removals",
+    "Rows",
     "Sample",
     "Singles",
     "SpanningTree",
@@ -98,15 +115,20 @@ __all__ = [
     "by_example",
     "chunks",
     "compare",
+    "cross_entropies",
     "cross_features",
     "degrees_to",
     "difference",
     "directions",
+    "drawn",
     "evaluated",
     "file_bytes",
     "frame_potential",
     "frame_potential_along",
     "frame_potential_bounds",
+    "gradient_gram",
+    "gradient_grams",
+    "gradient_sample",
     "interval",
     "keep_to",
     "leading_subspace",
@@ -130,6 +152,7 @@ __all__ = [
     "share_estimate",
     "signed_frame_potential",
     "spherical_centres",
+    "squared_norms",
     "squared_overlaps",
     "stand_ins",
     "unexplained",

@@ -64,12 +64,12 @@ def sampled(data: Data, num_examples: int | None, seed: int) -> Data:
     if isinstance(data, Part):
         if num_examples >= len(data):
             return data
-        return Sample(data, _drawn(len(data), num_examples, seed))
+        return Sample(data, drawn(len(data), num_examples, seed))
     kept = list(data)
     sizes = [len(targets) for _, targets in kept]
     if num_examples >= sum(sizes):
         return kept
-    index = _drawn(sum(sizes), num_examples, seed)
+    index = drawn(sum(sizes), num_examples, seed)
     found, begin = [], 0
     for (inputs, targets), size in zip(kept, sizes, strict=True):
         here = index[(index >= begin) & (index < begin + size)] - begin
@@ -79,6 +79,7 @@ def sampled(data: Data, num_examples: int | None, seed: int) -> Data:
     return found
 
 
-def _drawn(total: int, count: int, seed: int) -> Int[Tensor, " chosen"]:
+def drawn(total: int, count: int, seed: int) -> Int[Tensor, " chosen"]:
+    """Return which `count` of so many examples are drawn without replacement, in ascending order."""
     generator = torch.Generator().manual_seed(derive(seed, "examples"))
     return torch.randperm(total, generator=generator)[:count].sort().values

@@ -1,0 +1,86 @@
+"""GraNd: the length of each example's gradient."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from surplus.base import register
+from surplus.measures.finding import Finding
+from surplus.measures.gradients import gradients_of, mean_interval
+from surplus.measures.measure import Measure
+from surplus.measures.observed import Observed
+
+
+@register("grand")
+@dataclass(frozen=True, kw_only=True, slots=True)
+class GraNd(Measure):
+    """Score examples by the length of their gradient over all parameters: long ones move the network most.
+
+    The score of one network; the papers average over networks trained from several seeds. Near initialisation it mostly
+    follows the length of the input, so the rank correlation with that is stated beside it.
+
+    Reference: paul2021deep, Definition 2.1; kirsch2023does, Section 3, for the comparison with the input's norm.
+    """
+
+    references: ClassVar = ("paul2021deep", "kirsch2023does")
+    needs: ClassVar = ("gradients", "labels")
+
+    num_examples: int | None = 2000
+    """How many examples are drawn; None takes all."""
+
+    def measure(self, seen: Observed) -> Iterator[Finding]:
+        """Yield the mean score, the rank correlation with the norm of the input, and each example's score."""
+        sample, numbers = gradients_of(seen, self.num_examples)
+        scores = sample.squared_norms.sum(1).sqrt()
+        lower, upper = mean_interval(scores)
+        yield Finding(
+            quantity="mean_grand",
+            value=float(scores.mean()),
+            lower=lower,
+            upper=upper,
+            n=len(scores),
+            seed=seen.seed,
+        )
+        yield _with_inputs(scores, sample.input_norms, seen.seed)
+        for number, score in zip(numbers, scores.tolist(), strict=True):
+            yield Finding(quantity="grand", value=score, example=number, seed=seen.seed)
+
+
+def _with_inputs(
+    scores: Float[Tensor, " examples"], norms: Float[Tensor, " examples"], seed: int
+) -> Finding:
+    name, count = "rank_correlation_with_input_norm", len(scores)
+    value = rank_correlation(scores, norms)
+    if value is None or count < 4:
+        note = "too few examples, or all scores or all inputs are equally long"
+        return Finding(quantity=name, value=None, n=count, note=note)
+    # Fisher's transformation, with the standard error for ranks.
+    centre, reach = (
+        torch.tensor(value).double().clamp(-1, 1).atanh(),
+        1.96 * (1.06 / (count - 3)) ** 0.5,
+    )
+    lower, upper = float((centre - reach).tanh()), float((centre + reach).tanh())
+    return Finding(quantity=name, value=value, lower=lower, upper=upper, n=count, seed=seed)
+
+
+def rank_correlation(a: Float[Tensor, " values"], b: Float[Tensor, " values"]) -> float | None:
+    """Return Spearman's rank correlation, with mean ranks where values are equal; None if one side is constant.
+
+    Example:
+        >>> rank_correlation(torch.tensor([1.0, 2.0, 9.0]), torch.tensor([0.1, 0.2, 0.3]))
+        1.0
+    """
+    first, second = _ranks(a), _ranks(b)
+    size = float((first.square().sum() * second.square().sum()).sqrt())
+    return None if size == 0 else float((first * second).sum()) / size
+
+
+def _ranks(values: Float[Tensor, " values"]) -> Float[Tensor, " values"]:
+    """Return the ranks, centred; equal values share the mean of theirs."""
+    _, place, counts = torch.unique(values, return_inverse=True, return_counts=True)
+    last = counts.cumsum(0).double()
+    return (last - (counts.double() - 1) / 2)[place] - (len(values) + 1) / 2
