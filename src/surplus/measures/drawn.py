@@ -17,6 +17,4 @@ def of_draws(quantity: str, values: Sequence[float], seed: int) -> Finding:
     """
     ends = torch.tensor([0.025, 0.5, 0.975], dtype=torch.float64)
     low, middle, high = torch.tensor(values, dtype=torch.float64).quantile(ends).tolist()
-    return Finding(
-        quantity=quantity, value=middle, lower=low, upper=high, n=len(values), seed=seed
-    )
+    return Finding(quantity=quantity, value=middle, lower=low, upper=high, n=len(values), seed=seed)

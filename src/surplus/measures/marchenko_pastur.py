@@ -22,14 +22,15 @@ from surplus.passes.spectra import fit_bulk, permuted_singular_values, singular_
 class MarchenkoPasturFit(Measure):
     r"""Fit the law of noise to each weight matrix, and state what lies beyond it.
 
-    For an N x M matrix of independent entries, N >= M, the eigenvalues s^2 / N fill the range from variance (1 - r)^2 to
-    variance (1 + r)^2, with r = sqrt(M / N). The variance is fitted to what is no spike; a spike lies three times the
-    fluctuation of the largest noise eigenvalue beyond the upper edge. Energies are sums of s^2, so that the bulk's and
-    the spikes' add up to the squared norm of the weights. The same is stated of the matrix with its entries permuted
-    (median and 95 % of the draws), which has spikes only where entries are large, and of the weights at initialisation.
+    For an N x M matrix of independent entries, N >= M, the eigenvalues s^2 / N fill the range from variance (1 - r)^2
+    to variance (1 + r)^2, with r = sqrt(M / N). The variance is fitted to what is no spike; a spike lies three times
+    the fluctuation of the largest noise eigenvalue beyond the upper edge. Energies are sums of s^2, so that the
+    bulk's and the spikes' add up to the squared norm of the weights. The same is stated of the matrix with its
+    entries permuted (median and 95 % of the draws), which has spikes only where entries are large, and of the weights
+    at initialisation.
 
     Reference: marchenko1967distribution; johnstone2001distribution, Theorem 1.1, for the fluctuation of the edge;
-    martin2021implicit, Section 3.2, for spikes and the soft rank, upper edge over largest eigenvalue.
+    martin2021implicit, Section 3, for spikes and the soft rank, upper edge over largest eigenvalue.
     The variance is fitted by itself instead of to a smoothed density (decisions/0014-phases.md).
     """
 
@@ -88,7 +89,9 @@ class MarchenkoPasturFit(Measure):
             )
         bulk = fit_bulk(values.flatten().square() / long, long, short, num_scales=self.num_scales)
         if bulk is None:
-            raise Untreated("at least half of its eigenvalues are zero, so there is no noise to fit")
+            raise Untreated(
+                "at least half of its eigenvalues are zero, so there is no noise to fit"
+            )
         return {
             "bulk_variance": bulk.law.variance,
             "lower_edge": bulk.law.lower,

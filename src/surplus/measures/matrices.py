@@ -71,9 +71,7 @@ def check_matrix(W: Float[Tensor, "rows columns"]) -> None:
         raise Untreated("all its weights are zero")
 
 
-def trimmed(
-    W: Float[Tensor, "rows columns"], shape: torch.Size, by_position: bool
-) -> Trimmed:
+def trimmed(W: Float[Tensor, "rows columns"], shape: torch.Size, by_position: bool) -> Trimmed:
     """Return what of a weight matrix can hold noise: rows and columns of zeros belong to units that were removed.
 
     Args:

@@ -43,7 +43,7 @@ class PowerLawTail(Measure):
     to hold the estimate. `alpha_hat` is alpha log10 of the largest eigenvalue. The log-likelihood ratio is that of the
     power law and a log-normal law; a small p-value with a negative ratio means that the tail is no power law.
 
-    Reference: martin2021predicting, Section "Metrics", and martin2021implicit, Section 5, for the phases;
+    Reference: martin2021predicting, for alpha and alpha_hat; martin2021implicit, Section 5, for the phases;
     clauset2009power, Sections 3 and 5.1, for the fit. Permutations are drawn without replacement. The rule that tells
     the phases apart is our own (decisions/0014-phases.md).
     """

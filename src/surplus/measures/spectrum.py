@@ -35,12 +35,12 @@ class Spectrum(Measure):
     A convolution is one matrix of filters x (inputs x positions of the kernel). With singular values s_i, the largest
     first: the stable rank is sum s_i^2 / s_1^2, the effective rank exp of the entropy of s_i / sum s_j, the
     participation ratio (sum s_i^2)^2 / sum s_i^4, the numerical rank the count above N epsilon s_1, with N the longer
-    side; the relative error of rank k is ||W - W_k|| / ||W||, and its elbow the rank where the squared error bends most.
-    Where the weights at initialisation are known, the same is said of the update, what training added to them.
+    side; the relative error of rank k is ||W - W_k|| / ||W||, and its elbow the rank where the squared error bends
+    most. Where the weights at initialisation are known, the same is said of the update, what training added to them.
 
     Reference: roy2007effective, Definition 1, for the effective rank; rudelson2007sampling, Remark 1.3, for the stable
     rank; eckart1936approximation for the errors; satopaa2011finding, Section III, for the elbow; martin2021implicit,
-    Section 3.1, for the entropy.
+    Section 2.1, for the entropy.
     """
 
     references: ClassVar = (
@@ -67,9 +67,7 @@ class Spectrum(Measure):
             for found in self._all(updates, types):
                 yield replace(found, quantity=f"update_{found.quantity}")
 
-    def _all(
-        self, matrices: dict[str, Tensor], types: dict[str, torch.dtype]
-    ) -> Iterator[Finding]:
+    def _all(self, matrices: dict[str, Tensor], types: dict[str, torch.dtype]) -> Iterator[Finding]:
         small = torch.float64 in types.values()
         good = {layer: W for layer, W in matrices.items() if W.isfinite().all() and W.numel()}
         values = all_singular_values(good, small=small)

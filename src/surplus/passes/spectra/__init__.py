@@ -3,6 +3,7 @@
 from surplus.passes.spectra.bulk import RESOLVED, Bulk, fit_bulk
 from surplus.passes.spectra.controls import permuted_singular_values
 from surplus.passes.spectra.log_normal import Comparison, against_log_normal
+from surplus.passes.spectra.low_rank import Decomposed, powers_of_two, random_directions
 from surplus.passes.spectra.marchenko_pastur import MarchenkoPastur
 from surplus.passes.spectra.phases import PHASES, Phase, collapsed_share, phase_of
 from surplus.passes.spectra.power_law import PowerLaw, fit_power_law, fit_tails
@@ -22,6 +23,7 @@ __all__ = [
     "RESOLVED",
     "Bulk",
     "Comparison",
+    "Decomposed",
     "MarchenkoPastur",
     "Phase",
     "PowerLaw",
@@ -37,6 +39,8 @@ __all__ = [
     "participation_ratio",
     "permuted_singular_values",
     "phase_of",
+    "powers_of_two",
+    "random_directions",
     "relative_errors",
     "singular_values",
     "spectral_entropy",

@@ -24,9 +24,9 @@ class Comparison(NamedTuple):
 def against_log_normal(tail: Float[Tensor, " values"], x_min: float, alpha: float) -> Comparison:
     """Compare the power law of a tail with the log-normal law of greatest likelihood above the same x_min.
 
-    In y = ln(x / x_min) the two are an exponential and a normal law cut off at zero. Of the latter, mean and mean square
-    tell both parameters; where the mean square is at least twice the squared mean, the likeliest one is the exponential
-    itself, and the ratio is 0.
+    In y = ln(x / x_min) the two are an exponential and a normal law cut off at zero. Of the latter, mean and mean
+    square tell both parameters; where the mean square is at least twice the squared mean, the likeliest one is the
+    exponential itself, and the ratio is 0.
 
     Reference: clauset2009power, Section 5.1 and Equation C.6.
     """

@@ -57,11 +57,11 @@ def phase_of(
 ) -> Phase:
     """Name the phase of a spectrum.
 
-    The first that applies: *rank collapse*, more than 5 % of the eigenvalues are next to nothing; *random-like*, the law
-    of noise fits and nothing stands out; *heavy-tailed*, it fits, and at least half as many stand out where the entries
-    are permuted, so that they are large entries and no directions; *bleeding-out* and *bulk and spikes*, it fits, and at
-    most a tenth stand out, by less or more than half of the edge; *heavy-tailed*, it does not fit, and a power law with
-    alpha up to 6 does, no worse than a log-normal law; *bulk-decay*, anything else.
+    The first that applies: *rank collapse*, more than 5 % of the eigenvalues are next to nothing; *random-like*, the
+    law of noise fits and nothing stands out; *heavy-tailed*, it fits, and at least half as many stand out where the
+    entries are permuted, so that they are large entries and no directions; *bleeding-out* and *bulk and spikes*, it
+    fits, and at most a tenth stand out, by less or more than half of the edge; *heavy-tailed*, it does not fit, and a
+    power law with alpha up to 6 does, no worse than a log-normal law; *bulk-decay*, anything else.
 
     Args:
         eigenvalues: All of them.
