@@ -10,7 +10,7 @@ from torch import Tensor
 from surplus.base import derive, register
 from surplus.measures.drawn import of_draws
 from surplus.measures.finding import Finding
-from surplus.measures.matrices import by_layer, check_matrix, parameters_of
+from surplus.measures.matrices import by_layer, check_matrix, parameters_of, update_of
 from surplus.measures.measure import Measure
 from surplus.measures.observed import Observed
 from surplus.measures.untreated import Untreated, per_layer, untreated
@@ -102,14 +102,7 @@ class LowRankAccuracy(Measure):
             return matrices[layer] - parts[layer].truncated(k)
 
         def one(layer: str) -> Iterator[Finding]:
-            if initial[layer].shape != matrices[layer].shape:
-                raise Untreated("its weights had another shape at initialisation")
-            check_matrix(matrices[layer])
-            update = matrices[layer] - initial[layer]
-            if not update.any():
-                raise Untreated("its weights are those of initialisation")
-            check_matrix(update)
-            parts[layer] = Decomposed(update)
+            parts[layer] = Decomposed(update_of(layer, matrices, initial))
             yield from self._removed("removed_update_spectral_norm", parts[layer])
             yield from curves([layer])
 

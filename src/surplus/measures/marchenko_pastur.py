@@ -10,11 +10,18 @@ from torch import Tensor
 from surplus.base import register
 from surplus.measures.drawn import of_draws
 from surplus.measures.finding import Finding
-from surplus.measures.matrices import Trimmed, by_layer, parameters_of, trimmed
+from surplus.measures.matrices import (
+    Trimmed,
+    by_layer,
+    parameters_of,
+    permuted_values_of,
+    trimmed,
+    values_of,
+)
 from surplus.measures.measure import Measure
 from surplus.measures.observed import Observed
 from surplus.measures.untreated import Untreated, per_layer
-from surplus.passes.spectra import fit_bulk, permuted_singular_values, singular_values
+from surplus.passes.spectra import fit_bulk
 
 
 @register("marchenko-pastur")
@@ -58,24 +65,28 @@ class MarchenkoPasturFit(Measure):
         def one(layer: str) -> Iterator[Finding]:
             shape = sizes[parameters[layer]].shape
             weights = trimmed(matrices[layer], shape, self.by_position)
-            for quantity, value in self._fit(weights, singular_values(weights.stack)).items():
+            for quantity, value in self._fit(
+                weights, values_of(seen, "weights", layer, weights.stack)
+            ).items():
                 yield Finding(quantity=quantity, value=value, note=weights.note)
-            yield from self._permuted(weights, seen.seed)
+            yield from self._permuted(seen, layer, weights)
             if initial is not None:
                 start = trimmed(initial[layer], shape, self.by_position)
-                for quantity, value in self._fit(start, singular_values(start.stack)).items():
+                for quantity, value in self._fit(
+                    start, values_of(seen, "initial", layer, start.stack)
+                ).items():
                     yield Finding(quantity=f"initial_{quantity}", value=value, note=start.note)
 
         return per_layer(list(matrices), one)
 
-    def _permuted(self, weights: Trimmed, seed: int) -> Iterator[Finding]:
-        values = permuted_singular_values(weights.stack, self.num_draws, seed)
+    def _permuted(self, seen: Observed, layer: str, weights: Trimmed) -> Iterator[Finding]:
+        draws = permuted_values_of(seen, layer, weights.stack, self.num_draws)
         try:
-            fits = [self._fit(weights, each) for each in values]
+            fits = [self._fit(weights, each) for each in draws]
         except Untreated:
             return
         for quantity in fits[0] if fits else ():
-            found = of_draws(quantity, [fit[quantity] for fit in fits], seed)
+            found = of_draws(quantity, [fit[quantity] for fit in fits], seen.seed)
             yield replace(found, quantity=f"permuted_{quantity}")
 
     def _fit(

@@ -1,7 +1,9 @@
 """The weight matrices of a network, under the names by which findings call them."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from typing import NamedTuple
+from weakref import WeakKeyDictionary
 
 import torch
 from jaxtyping import Float
@@ -9,12 +11,18 @@ from torch import Tensor
 
 from surplus.measures.observed import Observed
 from surplus.measures.untreated import Untreated
+from surplus.passes.spectra import permuted_singular_values, singular_values
+
+_REMEMBERED: WeakKeyDictionary[Observed, dict[tuple[object, ...], Tensor]] = WeakKeyDictionary()
+"""Spectra by the network that was looked at, so that several measures find them once."""
 
 
 class Trimmed(NamedTuple):
     """Matrices of one layer, without the rows and columns in which all of them are zero."""
 
     stack: Float[Tensor, "positions rows columns"]
+    full_shape: tuple[int, int]
+    """Of each matrix with those rows and columns."""
     note: str | None
     """How much was left out."""
 
@@ -46,7 +54,9 @@ def layer_names(parameters: Iterable[str]) -> dict[str, str]:
 
 def parameters_of(seen: Observed) -> dict[str, str]:
     """Return the parameter behind each layer's name."""
-    return {layer: name for name, layer in layer_names(seen.matrices()).items()}
+    parameters = seen.model.named_parameters()
+    names = layer_names(name for name, parameter in parameters if parameter.dim() >= 2)
+    return {layer: name for name, layer in names.items()}
 
 
 def by_layer(
@@ -71,6 +81,24 @@ def check_matrix(W: Float[Tensor, "rows columns"]) -> None:
         raise Untreated("all its weights are zero")
 
 
+def update_of(
+    layer: str, matrices: Mapping[str, Tensor], initial: Mapping[str, Tensor]
+) -> Float[Tensor, "rows columns"]:
+    """Return what training added to the weights of a layer.
+
+    Raises:
+        Untreated: the shapes differ, or nothing was added, or weights are NaN or infinite.
+    """
+    if initial[layer].shape != matrices[layer].shape:
+        raise Untreated("its weights had another shape at initialisation")
+    check_matrix(matrices[layer])
+    update = matrices[layer] - initial[layer]
+    if not update.any():
+        raise Untreated("its weights are those of initialisation")
+    check_matrix(update)
+    return update
+
+
 def trimmed(W: Float[Tensor, "rows columns"], shape: torch.Size, by_position: bool) -> Trimmed:
     """Return what of a weight matrix can hold noise: rows and columns of zeros belong to units that were removed.
 
@@ -91,4 +119,43 @@ def trimmed(W: Float[Tensor, "rows columns"], shape: torch.Size, by_position: bo
     note = None
     if any(left_out):
         note = f"{left_out[0]} rows and {left_out[1]} columns of zeros are left out"
-    return Trimmed(stack[:, rows][:, :, columns], note)
+    full_shape = stack.shape[1], stack.shape[2]
+    return Trimmed(stack[:, rows][:, :, columns], full_shape, note)
+
+
+def values_of(
+    seen: Observed, what: str, layer: str, stack: Float[Tensor, "positions rows columns"]
+) -> Float[Tensor, "positions values"]:
+    """Return the singular values of a layer's matrices; asked again for the same network, they are not found anew.
+
+    Args:
+        seen: The network.
+        what: Which of the layer's matrices, such as "weights" or "update".
+        layer: The layer.
+        stack: The matrices.
+    """
+    # In float64, values that float32 would hide are told from zero.
+    small = any(each.dtype == torch.float64 for each in seen.model.parameters())
+    key = (what, layer, tuple(stack.shape))
+    return _remembered(seen, key, lambda: singular_values(stack, small=small))
+
+
+def permuted_values_of(
+    seen: Observed, layer: str, stack: Float[Tensor, "positions rows columns"], num_draws: int
+) -> list[Float[Tensor, "positions values"]]:
+    """Return the same of several permutations of the entries of a layer's weights."""
+    return [
+        _remembered(
+            seen,
+            ("permuted", layer, tuple(stack.shape), draw),
+            partial(permuted_singular_values, stack, draw, seen.seed),
+        )
+        for draw in range(num_draws)
+    ]
+
+
+def _remembered(seen: Observed, key: tuple[object, ...], find: Callable[[], Tensor]) -> Tensor:
+    known = _REMEMBERED.setdefault(seen, {})
+    if key not in known:
+        known[key] = find()
+    return known[key]

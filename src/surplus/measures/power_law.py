@@ -12,7 +12,14 @@ from torch import Tensor
 from surplus.base import derive, register
 from surplus.measures.drawn import of_draws
 from surplus.measures.finding import Finding
-from surplus.measures.matrices import Trimmed, by_layer, parameters_of, trimmed
+from surplus.measures.matrices import (
+    Trimmed,
+    by_layer,
+    parameters_of,
+    permuted_values_of,
+    trimmed,
+    values_of,
+)
 from surplus.measures.measure import Measure
 from surplus.measures.observed import Observed
 from surplus.measures.untreated import Untreated, per_layer
@@ -24,9 +31,7 @@ from surplus.passes.spectra import (
     fit_bulk,
     fit_power_law,
     fit_tails,
-    permuted_singular_values,
     phase_of,
-    singular_values,
 )
 
 
@@ -70,27 +75,27 @@ class PowerLawTail(Measure):
         def one(layer: str) -> Iterator[Finding]:
             shape = sizes[parameters[layer]].shape
             weights = trimmed(matrices[layer], shape, self.by_position)
-            yield from self._layer(weights, seen.seed, layer)
+            yield from self._layer(seen, layer, weights)
             if initial is not None:
                 start = trimmed(initial[layer], shape, self.by_position)
-                fit = self._fit(_eigenvalues(singular_values(start.stack)))
+                fit = self._fit(_eigenvalues(values_of(seen, "initial", layer, start.stack)))
                 if fit is not None:
                     yield Finding(quantity="initial_alpha", value=fit.alpha, n=fit.num_tail)
 
         return per_layer(list(matrices), one)
 
-    def _layer(self, weights: Trimmed, seed: int, layer: str) -> Iterator[Finding]:
-        values = _eigenvalues(singular_values(weights.stack))
+    def _layer(self, seen: Observed, layer: str, weights: Trimmed) -> Iterator[Finding]:
+        values = _eigenvalues(values_of(seen, "weights", layer, weights.stack))
         if len(values) < self.min_tail:
             raise Untreated(
                 f"it has {len(values)} eigenvalues, and a tail needs at least {self.min_tail}"
             )
-        controls = permuted_singular_values(weights.stack, self.num_draws, seed)
+        controls = permuted_values_of(seen, layer, weights.stack, self.num_draws)
         fit = self._fit(values)
         if fit is not None:
-            for found in self._tail(values, fit, seed, layer):
+            for found in self._tail(values, fit, seen.seed, layer):
                 yield replace(found, note=weights.note)
-            yield from self._control(fit, controls, seed)
+            yield from self._control(fit, controls, seen.seed)
         yield self._phase(weights, values, fit, controls)
 
     def _fit(self, values: Float[Tensor, " values"]) -> PowerLaw | None:
@@ -116,7 +121,7 @@ class PowerLawTail(Measure):
         generator = torch.Generator().manual_seed(seed)
         drawn = torch.randint(len(values), (self.num_resamples, len(values)), generator=generator)
         resampled = values[drawn].sort(dim=1).values
-        tails = fit_tails(resampled, self.min_tail)
+        tails = fit_tails(resampled, self.min_tail) if self.num_resamples else None
         found = {} if tails is None else _finite(tails.alphas, tails.starts, resampled)
         for quantity, value in {"alpha": fit.alpha, "x_min": fit.x_min}.items():
             if not found:
@@ -129,9 +134,7 @@ class PowerLawTail(Measure):
                 quantity=quantity, value=value, lower=low, upper=high, n=fit.num_tail, seed=seed
             )
 
-    def _control(
-        self, fit: PowerLaw, controls: Float[Tensor, "draws positions values"], seed: int
-    ) -> Iterator[Finding]:
+    def _control(self, fit: PowerLaw, controls: list[Tensor], seed: int) -> Iterator[Finding]:
         """Yield alpha of the permuted matrices, and how many of them have one that is not above that of the layer."""
         fits = [self._fit(_eigenvalues(each)) for each in controls]
         alphas = [each.alpha for each in fits if each is not None]
@@ -146,7 +149,7 @@ class PowerLawTail(Measure):
         weights: Trimmed,
         values: Float[Tensor, " values"],
         fit: PowerLaw | None,
-        controls: Float[Tensor, "draws positions values"],
+        controls: list[Tensor],
     ) -> Finding:
         if len(values) < self.min_for_phase:
             reason = f"with {len(values)} eigenvalues, fewer than {self.min_for_phase}, the phases cannot be told apart"

@@ -1,6 +1,6 @@
 """Spectrum: the singular values of weight matrices, in a few numbers."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
@@ -10,12 +10,11 @@ from torch import Tensor
 
 from surplus.base import register
 from surplus.measures.finding import Finding
-from surplus.measures.matrices import by_layer, check_matrix, parameters_of
+from surplus.measures.matrices import by_layer, parameters_of, trimmed, update_of, values_of
 from surplus.measures.measure import Measure
 from surplus.measures.observed import Observed
 from surplus.measures.untreated import per_layer
 from surplus.passes.spectra import (
-    all_singular_values,
     effective_rank,
     elbow,
     numerical_rank,
@@ -54,30 +53,39 @@ class Spectrum(Measure):
     """The ranks whose reconstruction error is stated; none stands for 1, 2, 4 and so on."""
     eigenvalues: bool = False
     """Whether to state every eigenvalue of W W^T."""
+    by_position: bool = False
+    """Whether a convolution counts as the block-diagonal matrix of one block for each position of its kernel, instead
+    of as one matrix of filters x (inputs x positions)."""
 
     def measure(self, seen: Observed) -> Iterator[Finding]:
         """Yield ranks, norms and the errors of low-rank approximations for every weight matrix, and for its update."""
         matrices = by_layer(seen.matrices())
-        parameters = dict(seen.model.named_parameters())
-        types = {layer: parameters[name].dtype for layer, name in parameters_of(seen).items()}
-        yield from self._all(matrices, types)
+        yield from self._all(seen, "weights", matrices)
         if seen.initial is not None:
             initial = by_layer(seen.initial_matrices())
-            updates = {layer: W - initial[layer] for layer, W in matrices.items()}
-            for found in self._all(updates, types):
+            for found in self._all(seen, "update", matrices, initial):
                 yield replace(found, quantity=f"update_{found.quantity}")
 
-    def _all(self, matrices: dict[str, Tensor], types: dict[str, torch.dtype]) -> Iterator[Finding]:
-        small = torch.float64 in types.values()
-        good = {layer: W for layer, W in matrices.items() if W.isfinite().all() and W.numel()}
-        values = all_singular_values(good, small=small)
+    def _all(
+        self,
+        seen: Observed,
+        what: str,
+        matrices: Mapping[str, Tensor],
+        initial: Mapping[str, Tensor] | None = None,
+    ) -> Iterator[Finding]:
+        parameters, names = dict(seen.model.named_parameters()), parameters_of(seen)
 
         def one(layer: str) -> Iterator[Finding]:
-            check_matrix(matrices[layer])
+            W = matrices[layer] if initial is None else update_of(layer, matrices, initial)
+            parameter = parameters[names[layer]]
+            used = trimmed(W, parameter.shape, self.by_position)
+            found = values_of(seen, what, layer, used.stack).flatten()
+            zeros = len(used.stack) * min(used.full_shape) - len(found)
+            values = torch.cat([found, found.new_zeros(zeros)]).sort(descending=True).values
             # Weights in half precision are kept in float32 by those who train them.
-            wide = types[layer] == torch.float64
+            wide = parameter.dtype == torch.float64
             epsilon = torch.finfo(torch.float64 if wide else torch.float32).eps
-            return self._layer(values[layer], max(matrices[layer].shape), epsilon)
+            return self._layer(values, max(used.full_shape), epsilon)
 
         return per_layer(list(matrices), one)
 

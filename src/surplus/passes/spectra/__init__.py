@@ -16,7 +16,7 @@ from surplus.passes.spectra.ranks import (
     spectral_entropy,
     stable_rank,
 )
-from surplus.passes.spectra.singular import all_singular_values, singular_values
+from surplus.passes.spectra.singular import singular_values
 
 __all__ = [
     "PHASES",
@@ -28,7 +28,6 @@ __all__ = [
     "Phase",
     "PowerLaw",
     "against_log_normal",
-    "all_singular_values",
     "collapsed_share",
     "effective_rank",
     "elbow",

@@ -12,7 +12,7 @@ NUM_PROBES = 32
 """Points of a tail at which it is looked at first."""
 NUM_AT_ONCE = 16
 """Candidates that are looked at in full together."""
-CHUNK = 2**23
+CHUNK = 2**19
 """Numbers held at a time."""
 
 
