@@ -10,6 +10,7 @@ What lives here:
 - `observe`, the one pass over the data that gathers the `Statistics` that are `Wanted`: `Comoments`, `Firing` and
   `ClassSums`; `chunks` of batches;
 - `stand_ins`, removed units as combinations of the kept ones, fitted to activations;
+- in the folder `spectra`: singular values, the law of noise and its fit, power laws in tails, ranks, phases;
 - `performance`, which returns a `Performance`; `num_parameters`, `num_macs` and `file_bytes`, what a network costs;
   `compare`, the table of all that; `keep_to` a `Quantity`, with what was `Reached`.
 
