@@ -24,6 +24,7 @@ What lives here:
   `gradient_sample` (a `GradientSample`), each `CoherenceQuantity` of its `Coherence`, and `gradient_grams`;
   `cross_entropies`, the loss;
 - `stand_ins`, removed units as combinations of the kept ones, fitted to activations;
+- in the folder `spectra`: singular values, the law of noise and its fit, power laws in tails, ranks, phases;
 - `performance`, which returns a `Performance`; `num_parameters`, `num_macs` and `file_bytes`, what a network costs;
   `compare`, the table of all that; `keep_to` a `Quantity`, with what was `Reached`.
 
