@@ -6,6 +6,8 @@ What lives here:
 - `frame_potential`, `frame_potential_along` an order, `frame_potential_bounds`, and what they are made of: `directions`
   and `squared_overlaps`;
 - `Data`, what the engines are given, and `batches` of it; `activations`, the outputs of a group's units;
+- `observe`, the one pass over the data that gathers the `Statistics` that are `Wanted`: `Comoments`, `Firing` and
+  `ClassSums`; `chunks` of batches;
 - `stand_ins`, removed units as combinations of the kept ones, fitted to activations;
 - `performance`, which returns a `Performance`; `num_parameters`, `num_macs` and `file_bytes`, what a network costs;
   `compare`, the table of all that; `keep_to` a `Quantity`, with what was `Reached`.
@@ -14,10 +16,13 @@ May import: `base`, `store`, `units`, `masks`, `edits`.
 To add an engine: one file, with its slow oracle under `tests/oracles`.
 """
 
+from surplus.passes.class_sums import ClassSums
+from surplus.passes.comoments import Comoments
 from surplus.passes.comparison import compare
 from surplus.passes.costs import file_bytes, num_macs, num_parameters
 from surplus.passes.data import Data, batches
 from surplus.passes.downstream import Downstream
+from surplus.passes.firing import Firing
 from surplus.passes.gram import (
     directions,
     frame_potential,
@@ -25,6 +30,7 @@ from surplus.passes.gram import (
     frame_potential_bounds,
     squared_overlaps,
 )
+from surplus.passes.observing import Statistics, Wanted, chunks, observe
 from surplus.passes.performance import Performance, performance
 from surplus.passes.removals import Removals, Singles
 from surplus.passes.standing_in import stand_ins
@@ -32,15 +38,21 @@ from surplus.passes.taps import activations
 from surplus.passes.targets import Quantity, Reached, keep_to
 
 __all__ = [
+    "ClassSums",
+    "Comoments",
     "Data",
     "Downstream",
+    "Firing",
     "Performance",
     "Quantity",
     "Reached",
     "Removals",
     "Singles",
+    "Statistics",
+    "Wanted",
     "activations",
     "batches",
+    "chunks",
     "compare",
     "directions",
     "file_bytes",
@@ -50,6 +62,7 @@ __all__ = [
     "keep_to",
     "num_macs",
     "num_parameters",
+    "observe",
     "performance",
     "squared_overlaps",
     "stand_ins",

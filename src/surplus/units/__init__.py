@@ -4,7 +4,7 @@ What lives here:
 - `find_units`, which runs a model once and follows every operator that really runs
   (decisions/0009-tracing-by-dispatch.md);
 - what it returns: `Units`, made of one `Group` per layer; a group's units have a `Slot` in every tensor they sit in, a
-  `Tap` where their activations can be seen (`tapped` returns these), and perhaps a `Constraint` on how many can go;
+  `Tap` where their activations can be seen (by `tapped` and `tapping`), and perhaps a `Constraint` on how many can go;
   `Statistic`, `Size`, `Integer` and `Numbers`, what else a removal changes, and `renumbered`, how it changes these;
 - what operators do to units, in the folder `rules`;
 - `Place` and `Places`: where in a run an operator is; `source_line`, where in the user's code;
@@ -26,7 +26,7 @@ from surplus.units.group import Constraint, Group, Slot, Tap, every
 from surplus.units.numbers import Numbers, renumbered
 from surplus.units.places import Place, Places
 from surplus.units.probing import kept_along
-from surplus.units.tapping import tapped
+from surplus.units.tapping import tapped, tapping
 from surplus.units.tracing import arguments, plain_kernels
 from surplus.units.units import Units, tensors_of
 
@@ -58,5 +58,6 @@ __all__ = [
     "renumbered",
     "source_line",
     "tapped",
+    "tapping",
     "tensors_of",
 ]

@@ -1,6 +1,7 @@
-"""Tapping: seeing what one operator returns while a model runs, without leaving a trace."""
+"""Tapping: seeing what chosen operators return while a model runs, without leaving a trace."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, final
 
 from jaxtyping import Float
@@ -11,6 +12,8 @@ from surplus.base import InvalidArgument
 from surplus.units.group import Tap
 from surplus.units.places import Place, Places
 from surplus.units.tracing import plain_kernels
+
+Receive = Callable[[str, Float[Tensor, "units values"]], None]
 
 
 def tapped(
@@ -27,34 +30,67 @@ def tapped(
     Raises:
         InvalidArgument: the model does not come by there on these data.
     """
-    places = Places()
-    with plain_kernels(model), places.watching(model), _Tapped(tap.place, places) as seen:
+    found: list[Tensor] = []
+    # What works in place later must not change what was seen.
+    with tapping(model, {"": tap}, lambda _, values: found.append(values.clone())):
         model(*positional, **named)
-    output = seen.output
-    if output is None:
-        raise InvalidArgument(
-            f"On these data the model takes another path than on the example: in `{tap.place.module}`,"
-            f" `{tap.place.operator}` does not run, where the units are seen."
-        )
-    chosen = output.index_select(tap.axis, tap.index.reshape(-1).to(output.device))
-    return chosen.movedim(tap.axis, 0).reshape(len(tap.index), -1)
+    return found[0]
+
+
+@contextmanager
+def tapping(model: nn.Module, taps: Mapping[str, Tap], receive: Receive) -> Iterator[None]:
+    """Within the context, hand on what units emit each time the model runs, as soon as it is there.
+
+    Args:
+        model: The model on which the units were found, or one of the same shape.
+        taps: Where units are seen, by name. The model runs once within the context.
+        receive: Is called with the name, and what each unit emits over its own positions, then all others in order. It
+            has to copy what it wants to keep: operators that work in place may change it later.
+
+    Raises:
+        InvalidArgument: the model does not come by a tap on these data.
+    """
+    places = Places()
+    seeing = _Tapping(taps, places, receive)
+    with plain_kernels(model), places.watching(model), seeing:
+        yield
+    for tap in taps.values():
+        if tap.place not in seeing.seen:
+            raise InvalidArgument(
+                f"On these data the model takes another path than on the example: in `{tap.place.module}`,"
+                f" `{tap.place.operator}` does not run, where the units are seen."
+            )
 
 
 @final
-class _Tapped(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Keeps what the operator of a place returns."""
+class _Tapping(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Hands on what the operators at some places return."""
 
-    def __init__(self, place: Place, places: Places) -> None:
+    def __init__(self, taps: Mapping[str, Tap], places: Places, receive: Receive) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
-        self.output: Tensor | None = None
-        self._place, self._places = place, places
+        self.seen: set[Place] = set()
+        self._places, self._receive = places, receive
+        self._taps: dict[Place, list[tuple[str, Tap]]] = {}
+        for name, tap in taps.items():
+            self._taps.setdefault(tap.place, []).append((name, tap))
 
     def __torch_dispatch__(
         self, operator: Any, types: Any, args: Any = (), kwargs: Any = None
     ) -> Any:
         result = operator(*args, **(kwargs or {}))
-        if self._places.next(operator) == self._place:
+        place = self._places.next(operator)
+        if place in self._taps:
+            self.seen.add(place)
             first = result if isinstance(result, Tensor) else result[0]
-            # What works in place later must not change what was seen.
-            self.output = first.clone()
+            for name, tap in self._taps[place]:
+                self._receive(name, _by_unit(first, tap))
         return result
+
+
+def _by_unit(output: Float[Tensor, "..."], tap: Tap) -> Float[Tensor, "units values"]:
+    """Return what an operator gave with the units' axis in front; a view where that can be."""
+    moved = output.movedim(tap.axis, 0)
+    units = tap.index.reshape(-1)
+    if not bool((units == units.new_tensor(range(len(units)))).all()) or len(units) != len(moved):
+        moved = moved.index_select(0, units.to(output.device))
+    return moved.reshape(len(tap.index), -1)

@@ -1,0 +1,94 @@
+"""Measuring a model: from what the measures need to a table of what they find."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, fields
+from typing import Any
+
+from torch import Tensor, nn
+
+from surplus.base import Cell, InvalidArgument, Parts, Table, label
+from surplus.masks import Mask
+from surplus.measures.finding import Finding
+from surplus.measures.measure import Measure
+from surplus.measures.observed import History, Observed
+from surplus.measures.untreated import Untreated, untreated
+from surplus.passes import Data
+from surplus.units import Units
+
+COLUMNS = tuple(field.name for field in fields(Finding))
+
+
+def observed(
+    model: nn.Module,
+    units: Units,
+    by: Sequence[Measure],
+    data: Data | None = None,
+    *,
+    layers: Sequence[str] | None = None,
+    parts: Parts | None = None,
+    initial: Mapping[str, Tensor] | None = None,
+    mask: Mask | None = None,
+    history: History | None = None,
+    other: Observed | None = None,
+    seed: int = 0,
+    positions: int | None = 64,
+) -> Observed:
+    """Return what the measures may look at; nothing runs before one of them looks.
+
+    Raises:
+        UnknownName: a layer that the model does not have.
+    """
+    computed = [group.name for group in units if group.incoming]
+    return Observed(
+        model=model,
+        units=units,
+        names=tuple(computed if layers is None else (units[name].name for name in layers)),
+        needs=frozenset(need for measure in by for need in measure.needs),
+        data=data,
+        parts=parts,
+        initial=initial,
+        mask=mask,
+        history=history,
+        other=other,
+        seed=seed,
+        positions=positions,
+    )
+
+
+def findings(seen: Observed, by: Sequence[Measure]) -> list[tuple[Measure, Finding]]:
+    """Ask every measure; one that cannot treat the network at all is named with the reason."""
+    found = []
+    for measure in by:
+        try:
+            found += [(measure, finding) for finding in measure.measure(seen)]
+        except Untreated as reason:
+            found.append((measure, untreated(str(reason))))
+    return found
+
+
+def table_of(found: Sequence[tuple[Measure, Finding]], **same: Cell) -> Table:
+    """Return findings as a tidy table, one row each; `same` are further columns, equal in every row."""
+    rows: list[dict[str, Cell]] = [
+        {**same, "measure": label(measure), **asdict(finding)} for measure, finding in found
+    ]
+    if not rows:
+        return Table({name: [] for name in (*same, "measure", *COLUMNS)})
+    return Table.from_rows(rows)
+
+
+def check_measures(by: Any) -> tuple[Measure, ...]:
+    """Return the measures asked for.
+
+    Raises:
+        InvalidArgument: something is no measure, or one of them is named twice.
+    """
+    chosen = (by,) if isinstance(by, Measure) else tuple(by)
+    for each in chosen:
+        if not isinstance(each, Measure):
+            raise InvalidArgument(
+                f"`by` holds {each!r}; it takes measures, such as `surplus.measures.DeadUnits()`."
+            )
+    labels = [label(each) for each in chosen]
+    if len(set(labels)) < len(labels):
+        raise InvalidArgument(f"`by` names a measure twice: {', '.join(labels)}.")
+    return chosen

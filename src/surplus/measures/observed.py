@@ -1,0 +1,206 @@
+"""`Observed`: all that a measure may look at."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import final
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor, nn
+
+from surplus.base import InvalidArgument, Parts
+from surplus.masks import Mask
+from surplus.measures.needs import Need, wanted
+from surplus.measures.untreated import Untreated
+from surplus.passes import ClassSums, Comoments, Data, Firing, Statistics, observe
+from surplus.units import Group, Units
+
+RECTIFIERS = ("relu", "relu_", "threshold", "threshold_", "clamp_min", "clamp_min_", "hardtanh")
+WITHOUT_DATA = "it looks at activations, losses or gradients, and no data were given: pass `data=`"
+WITHOUT_START = "it compares with initialisation, which is not known: pass `initial=`"
+History = Callable[[], Iterable[tuple[int, Mapping[str, Tensor]]]]
+
+
+@final
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Observed:
+    """A network, what is known of it, and the statistics of one pass over the data, gathered when first asked for."""
+
+    model: nn.Module
+    """Not to be changed; `evaluating` holds it in evaluation mode."""
+    units: Units
+    names: tuple[str, ...]
+    """The layers to treat, by the names of their groups."""
+    needs: frozenset[Need] = frozenset()
+    """What the measures that are asked declare together."""
+    data: Data | None = None
+    parts: Parts | None = None
+    """Train, validation and test, where they are known."""
+    initial: Mapping[str, Tensor] | None = None
+    """The weights at initialisation."""
+    mask: Mask | None = None
+    """What was removed: it stays in the model as zeros."""
+    history: History | None = None
+    """The weights at all times of a run, by step."""
+    other: "Observed | None" = None
+    """A second network, to compare with."""
+    seed: int = 0
+    """Of whatever is drawn."""
+    positions: int | None = 64
+    """How many positions of an example products are taken of; None takes all."""
+
+    def group(self, name: str) -> Group:
+        """Return a layer's units with all their slots."""
+        return self.units[name]
+
+    def kept(self, name: str) -> Bool[Tensor, " units"]:
+        """Return which units of a layer are still there."""
+        if self.mask is not None and self.mask.over == "units" and name in self.mask.kept:
+            return self.mask.kept[name]
+        return torch.ones(self.units[name].size, dtype=torch.bool)
+
+    def weight_vectors(self, name: str) -> Float[Tensor, "units fan_in"]:
+        """Return each unit's incoming weights, in float64."""
+        return self._vectors(name, None)
+
+    def initial_vectors(self, name: str) -> Float[Tensor, "units fan_in"]:
+        """Return each unit's incoming weights at initialisation, in float64.
+
+        Raises:
+            Untreated: they are not known.
+        """
+        return self._vectors(name, self.start())
+
+    def start(self) -> Mapping[str, Tensor]:
+        """Return the weights at initialisation.
+
+        Raises:
+            Untreated: they are not known.
+        """
+        if self.initial is None:
+            raise Untreated(WITHOUT_START)
+        return self.initial
+
+    def matrices(self) -> dict[str, Float[Tensor, "rows columns"]]:
+        """Return every weight with two axes or more, flattened to its first axis x the rest, in float64."""
+        return _matrices(dict(self.model.named_parameters()), self.model)
+
+    def initial_matrices(self) -> dict[str, Float[Tensor, "rows columns"]]:
+        """Return the same at initialisation.
+
+        Raises:
+            Untreated: they are not known.
+        """
+        return _matrices(self.start(), self.model)
+
+    def examples(self) -> Data:
+        """Return the data: batches of (inputs, targets).
+
+        Raises:
+            Untreated: none were given.
+        """
+        if self.data is None:
+            raise Untreated(WITHOUT_DATA)
+        return self.data
+
+    @cached_property
+    def statistics(self) -> Statistics:
+        """What the pass over the data summed up for all measures together.
+
+        Raises:
+            Untreated: no data were given.
+        """
+        taps = {name: tap for name in self.names if (tap := self.units[name].tap) is not None}
+        asked = wanted(self.needs, self.positions, self.seed)
+        return observe(self.model, taps, self.examples(), asked)
+
+    def comoments(self, name: str) -> Comoments:
+        """Return means and covariances of a layer's units; rows are examples, or examples x positions.
+
+        Raises:
+            Untreated: there are no data, or the units' outputs never lie along one axis.
+        """
+        self._check(name, "activations")
+        return self.statistics.comoments[name]
+
+    def firing(self, name: str) -> Firing:
+        """Return how often a layer's rectified units are above zero.
+
+        Raises:
+            Untreated: there are no data, or the units are not rectified.
+        """
+        firing = self.outputs(name)
+        if not self.rectified(name):
+            raise Untreated("its units are not rectified, so none of them is silent or fires")
+        return firing
+
+    def rectified(self, name: str) -> bool:
+        """Say whether a layer's units pass a rectifier: zero is the least that they emit."""
+        tap = self.units[name].tap
+        operator = "" if tap is None else tap.place.operator.removeprefix("aten::")
+        return operator in RECTIFIERS and not bool((self.outputs(name).smallest < 0).any())
+
+    def outputs(self, name: str) -> Firing:
+        """Return the same of units that may be negative, where only the range of what they emit means something.
+
+        Raises:
+            Untreated: as `comoments`.
+        """
+        self._check(name, "firing")
+        return self.statistics.firing[name]
+
+    def class_sums(self, name: str) -> ClassSums:
+        """Return sums by class of a layer's features: its units' outputs, averaged over positions.
+
+        Raises:
+            Untreated: there are no data, their targets are no labels, or the outputs never lie along one axis.
+        """
+        self._check(name, "activations")
+        self._check(name, "labels")
+        if name not in self.statistics.class_sums:
+            raise Untreated("the targets are not class labels")
+        return self.statistics.class_sums[name]
+
+    @property
+    def features(self) -> Comoments:
+        """Covariances of all layers' features side by side; `slices` says where each lies.
+
+        Raises:
+            Untreated: there are no data.
+        """
+        self._declared("cross_layer")
+        if not self.statistics.features:
+            raise Untreated("the outputs of its layers never lie along one axis")
+        return self.statistics.features[0]
+
+    @property
+    def slices(self) -> dict[str, slice]:
+        """Where each layer's features lie in `features`."""
+        return self.statistics.slices
+
+    def _vectors(self, name: str, of: Mapping[str, Tensor] | None) -> Float[Tensor, "units fan_in"]:
+        vectors = self.units.weight_vectors(name, self.model if of is None else of)
+        if vectors.shape[1] == 0:
+            raise Untreated("no weights compute its units")
+        return vectors.double().cpu()
+
+    def _check(self, name: str, need: Need) -> None:
+        self._declared(need)
+        self.examples()
+        if self.units[name].tap is None:
+            raise Untreated("the outputs of its units never lie along one axis")
+
+    def _declared(self, need: Need) -> None:
+        if need not in self.needs:
+            raise InvalidArgument(
+                f'A measure looks at "{need}" but does not declare it: add it to its `needs`.'
+            )
+
+
+def _matrices(tensors: Mapping[str, Tensor], model: nn.Module) -> dict[str, Tensor]:
+    return {
+        name: tensors[name].detach().double().cpu().flatten(1)
+        for name, parameter in model.named_parameters()
+        if parameter.dim() >= 2
+    }

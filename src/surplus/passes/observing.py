@@ -1,0 +1,165 @@
+"""One pass over the data that serves many measures: sums by unit, by pair of units, by class and by pair of layers."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol, TypeVar, final
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from surplus.base import derive
+from surplus.passes.class_sums import ClassSums
+from surplus.passes.comoments import Comoments
+from surplus.passes.data import Data, batches
+from surplus.passes.firing import Firing
+from surplus.units import Tap, evaluating, left_as_found, tapping
+
+CHUNK = 500
+"""How many examples run at a time: what is kept of a batch does not grow with the caller's batches."""
+
+
+@final
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Wanted:
+    """What a pass is to sum up; the rest costs nothing."""
+
+    comoments: bool = False
+    """Means and covariances of each layer's units."""
+    firing: bool = False
+    """How often units fire, alone and together."""
+    class_sums: bool = False
+    """Sums of each layer's features by class."""
+    cross_layer: bool = False
+    """Covariances of all layers' features with one another."""
+    positions: int | None = 64
+    """How many positions of an example become rows of products; None takes all. Counts and ranges take all."""
+    seed: int = 0
+    """Of the draw of positions."""
+
+
+@final
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Statistics:
+    """What one pass over the data summed up. Nothing in it grows with the data."""
+
+    wanted: Wanted
+    comoments: dict[str, Comoments] = field(default_factory=dict)
+    """Of each layer's units: rows are examples, or examples x positions."""
+    firing: dict[str, Firing] = field(default_factory=dict)
+    class_sums: dict[str, ClassSums] = field(default_factory=dict)
+    """Of each layer's features: a unit's output, averaged over positions."""
+    slices: dict[str, slice] = field(default_factory=dict)
+    """Where each layer's features lie in `features`."""
+    features: list[Comoments] = field(default_factory=list)
+    """Of all layers' features side by side; one entry, or none if it was not wanted."""
+
+    def take(
+        self, name: str, outputs: Float[Tensor, "batch units positions"], generator: torch.Generator
+    ) -> Float[Tensor, "batch units"]:
+        """Sum up what the units of a layer emit on a batch, and return its features."""
+        num_examples, num_units, num_positions = outputs.shape
+        wanted = self.wanted
+        if wanted.firing:
+            self.firing.setdefault(name, Firing(num_units)).add(outputs)
+        if wanted.comoments or wanted.firing:
+            chosen = outputs
+            if wanted.positions is not None and num_positions > wanted.positions:
+                index = torch.randperm(num_positions, generator=generator)[: wanted.positions]
+                chosen = outputs.index_select(2, index.to(outputs.device))
+            rows = chosen.transpose(1, 2).reshape(-1, num_units)
+            if wanted.comoments:
+                self.comoments.setdefault(name, Comoments(num_units)).add(rows, num_examples)
+            if wanted.firing:
+                self.firing[name].add_rows(rows)
+        return outputs.mean(2, dtype=torch.float64)
+
+    def take_features(
+        self, features: Mapping[str, Float[Tensor, "batch _"]], labels: Int[Tensor, " batch"] | None
+    ) -> None:
+        """Sum up the features of all layers on a batch."""
+        if labels is not None and self.wanted.class_sums:
+            for name, each in features.items():
+                self.class_sums.setdefault(name, ClassSums(each.shape[1])).add(each, labels)
+        if self.wanted.cross_layer:
+            if not self.features:
+                begin = 0
+                for name, each in features.items():
+                    self.slices[name] = slice(begin, begin + each.shape[1])
+                    begin += each.shape[1]
+                self.features.append(Comoments(begin))
+            rows = torch.cat([features[name] for name in self.slices], dim=1)
+            self.features[0].add(rows, len(rows))
+
+    def merge(self, other: "Statistics") -> None:
+        """Take in what another pass summed up, on other examples."""
+        _merge(self.comoments, other.comoments)
+        _merge(self.firing, other.firing)
+        _merge(self.class_sums, other.class_sums)
+        if self.features and other.features:
+            self.features[0].merge(other.features[0])
+        elif other.features:
+            self.features.extend(other.features)
+            self.slices.update(other.slices)
+
+
+class _Sum(Protocol):
+    """What sums up, in parts."""
+
+    def merge(self, other: Any) -> None: ...
+
+
+S = TypeVar("S", bound=_Sum)
+
+
+def _merge(mine: dict[str, S], theirs: Mapping[str, S]) -> None:
+    """In place: take in the sums of another pass, layer by layer."""
+    for name, each in theirs.items():
+        if name in mine:
+            mine[name].merge(each)
+        else:
+            mine[name] = each
+
+
+def observe(model: nn.Module, taps: Mapping[str, Tap], data: Data, wanted: Wanted) -> Statistics:
+    """Run the model over the data once, in evaluation mode, and sum up what its units emit.
+
+    The model, its buffers and the random streams are left as they were.
+
+    Args:
+        model: The model on which the units were found, or one of the same shape.
+        taps: Where the units of each layer are seen.
+        data: The examples; labels are read only for class sums.
+        wanted: What to sum up.
+
+    Raises:
+        InvalidArgument: the data hold no examples, or the model takes another path on them than on its example.
+    """
+    found = Statistics(wanted=wanted)
+    generator = torch.Generator().manual_seed(derive(wanted.seed, "positions"))
+    with torch.no_grad(), evaluating(model), left_as_found(model):
+        for inputs, labels in chunks(data, model, CHUNK):
+            features: dict[str, Tensor] = {}
+
+            def receive(
+                name: str,
+                values: Tensor,
+                num_examples: int = len(inputs),
+                features: dict[str, Tensor] = features,
+            ) -> None:
+                width = taps[name].index.shape[1]
+                by_unit = values.reshape(len(values), width, num_examples, -1)
+                outputs = by_unit.permute(2, 0, 1, 3).flatten(2)
+                features[name] = found.take(name, outputs, generator)
+
+            with tapping(model, taps, receive):
+                model(inputs)
+            usable = labels.dim() == 1 and not labels.is_floating_point()
+            found.take_features(features, labels if usable else None)
+    return found
+
+
+def chunks(data: Data, like: nn.Module, size: int) -> Iterator[tuple[Tensor, Tensor]]:
+    """Yield the batches in pieces of at most `size` examples."""
+    for inputs, targets in batches(data, like):
+        yield from zip(torch.split(inputs, size), torch.split(targets, size), strict=True)
