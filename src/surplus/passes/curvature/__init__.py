@@ -5,7 +5,7 @@ What lives here:
   raise `NotTwiceDifferentiable`;
 - `spectrum`, which returns a `Spectrum`: the largest eigenvalues with bounds, the density, moments;
 - `trace`, which returns a `Trace`: of the whole and of each part, with the Frobenius norm;
-- `Estimate`, a number with its interval; `sampled`, some examples of the data.
+- `Estimate`, a number with its interval; `sampled`, some examples of the data; `layer_of`, whose parameter one is.
 """
 
 from surplus.passes.curvature.estimate import Estimate
@@ -13,6 +13,7 @@ from surplus.passes.curvature.loss import summed_cross_entropy
 from surplus.passes.curvature.not_twice_differentiable import NotTwiceDifferentiable
 from surplus.passes.curvature.operator import Operator
 from surplus.passes.curvature.operators import gauss_newton, hessian
+from surplus.passes.curvature.parameters import layer_of
 from surplus.passes.curvature.sampling import sampled
 from surplus.passes.curvature.spectrum import Eigenvalue, Spectrum, spectrum
 from surplus.passes.curvature.trace import Trace, trace
@@ -26,6 +27,7 @@ __all__ = [
     "Trace",
     "gauss_newton",
     "hessian",
+    "layer_of",
     "sampled",
     "spectrum",
     "summed_cross_entropy",

@@ -28,8 +28,8 @@ class Operator:
     """The type of the vectors."""
     device: torch.device
     """Where the vectors are."""
-    slices: Mapping[str, slice]
-    """Where each named part, such as a parameter, lies in a vector."""
+    parts: Mapping[str, tuple[slice, ...]]
+    """Where each named part, such as a layer, lies in a vector."""
 
     @staticmethod
     def of(matrix: Float[Tensor, "params params"]) -> "Operator":

@@ -40,6 +40,15 @@ class FlatParameters:
             start += each.numel()
         self.size = start
 
+    @property
+    def layers(self) -> dict[str, tuple[slice, ...]]:
+        """Where each layer's parameters lie; a parameter that belongs to the model itself stands for itself."""
+        found: dict[str, tuple[slice, ...]] = {}
+        for name, part in self.slices.items():
+            layer = layer_of(name)
+            found[layer] = (*found.get(layer, ()), part)
+        return found
+
     def split(self, vectors: Float[Tensor, "vectors params"]) -> dict[str, Tensor]:
         """Return the parts [vectors, *shape] of a block of vectors, in the parameters' types."""
         return {
@@ -51,3 +60,17 @@ class FlatParameters:
         """Return parts [vectors, *shape] as a block of vectors."""
         rows = [parts[name].to(self.dtype).reshape(len(parts[name]), -1) for name in self.slices]
         return torch.cat(rows, 1)
+
+
+def layer_of(parameter: str) -> str:
+    """Return the name of the layer that a parameter belongs to, without the machinery that may compute its weight.
+
+    Example:
+        >>> layer_of("block.fc1.weight"), layer_of("fc1.parametrizations.weight.original0"), layer_of("scale")
+        ('block.fc1', 'fc1', 'scale')
+    """
+    return (
+        parameter.partition(".parametrizations.")[0]
+        if ".parametrizations." in parameter
+        else (parameter.rpartition(".")[0] or parameter)
+    )

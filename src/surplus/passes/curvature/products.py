@@ -1,6 +1,5 @@
 """Products of a curvature matrix with blocks of vectors, batch by batch."""
 
-import re
 from collections.abc import Callable
 from typing import cast, final
 
@@ -11,6 +10,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from surplus.base import InvalidArgument
+from surplus.passes.curvature.culprit import culprit
 from surplus.passes.curvature.forward import Named, Run
 from surplus.passes.curvature.not_twice_differentiable import NotTwiceDifferentiable
 from surplus.passes.curvature.operator import Operator
@@ -19,7 +19,6 @@ from surplus.passes.curvature.undisturbed import undisturbed
 from surplus.passes.data import Data, batches
 
 Way = Callable[[Run, Tensor, Named, Named], Named]
-NAMED = re.compile(r"(?:aten::|with |derivative for '?)(\w+)")
 
 
 @final
@@ -43,7 +42,7 @@ class Products:
     def operator(self) -> Operator:
         """The matrix as algorithms take it."""
         flat = self._parameters
-        return Operator(flat.size, self._apply, flat.dtype, flat.device, flat.slices)
+        return Operator(flat.size, self._apply, flat.dtype, flat.device, flat.layers)
 
     def _apply(self, vectors: Float[Tensor, "vectors params"]) -> Float[Tensor, "vectors params"]:
         total = torch.zeros_like(vectors)
@@ -65,7 +64,7 @@ class Products:
         if self._chosen == 0:
             try:
                 return self._by(0, inputs, targets, vectors)
-            except torch.OutOfMemoryError:
+            except (torch.OutOfMemoryError, InvalidArgument):
                 raise
             except (RuntimeError, ValueError, TypeError) as error:
                 self._check_plain(inputs, targets)
@@ -97,17 +96,16 @@ class Products:
         except torch.OutOfMemoryError:
             raise
         except (RuntimeError, ValueError, TypeError) as error:
-            raise self._not_twice(error) from first
+            raise self._not_twice(error, inputs) from first
         across = (pair @ image.T).double()
         scale = float((pair.norm(dim=1) * image.norm(dim=1)).max())
         if abs(float(across[0, 1] - across[1, 0])) > 1e3 * torch.finfo(flat.dtype).eps * scale:
-            raise self._not_twice(first) from first
+            raise self._not_twice(first, inputs) from first
         self._chosen = 1
 
-    def _not_twice(self, error: Exception) -> NotTwiceDifferentiable:
-        named = NAMED.search(str(error))
-        culprit = f"its operator `{named[1]}`" if named else f"an operator of it ({error})"
+    def _not_twice(self, error: Exception, inputs: Tensor) -> NotTwiceDifferentiable:
+        named = culprit(error, self._model(inputs))
         return NotTwiceDifferentiable(
-            f"The {self._what} of {type(self._model).__name__} cannot be had: PyTorch does not differentiate {culprit}"
-            " twice. Write that step in operators that it does, or freeze what comes before it."
+            f"The {self._what} of {type(self._model).__name__} cannot be had: PyTorch does not differentiate {named}"
+            " twice. Write that step in operators that it does, or freeze the parameters before it."
         )

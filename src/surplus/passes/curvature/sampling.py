@@ -3,10 +3,10 @@
 import torch
 from torch import Tensor, nn
 
-from surplus.base import derive
+from surplus.base import InvalidArgument, derive
 from surplus.passes.data import Data, batches
 
-BATCH = 128  # examples per batch of what was drawn
+BATCH = 32  # examples per batch of what was drawn; differentiating twice keeps much of each
 
 
 def sampled(
@@ -25,7 +25,12 @@ def sampled(
 
     Returns:
         Batches of inputs and targets.
+
+    Raises:
+        InvalidArgument: `num_examples` is below 1, or the data hold no examples.
     """
+    if num_examples < 1:
+        raise InvalidArgument(f"`num_examples` is {num_examples}; it must be at least 1.")
     generator = torch.Generator().manual_seed(derive(seed, "curvature", "examples"))
     numbers = torch.empty(0, dtype=torch.float64)
     inputs = targets = torch.empty(0)

@@ -66,8 +66,10 @@ def trace(operator: Operator, num_probes: int = 10, seed: int = 0) -> Trace:
     totals = known.sum() + diagonal.sum(1)
     squares = known_squared + outside.square().sum(1)
     parts = {
-        name: estimate(known[part].sum() + diagonal[:, part].sum(1))
-        for name, part in operator.slices.items()
+        name: estimate(
+            torch.stack([known[each].sum() + diagonal[:, each].sum(1) for each in part]).sum(0)
+        )
+        for name, part in operator.parts.items()
     }
     return Trace(estimate(totals), parts, estimate(squares), _participation(totals, squares))
 

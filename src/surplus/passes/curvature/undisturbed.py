@@ -10,6 +10,13 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from surplus.units import evaluating, left_as_found
 
+# What PyTorch says to itself while it differentiates; a user can do nothing about it.
+OF_TORCH = (
+    r"`torch\.jit\.script`",
+    "TF32 acceleration on top of oneDNN",
+    "There is a performance drop because we have not yet implemented the batching rule",
+)
+
 
 @contextmanager
 def undisturbed(model: nn.Module) -> Iterator[None]:
@@ -20,6 +27,9 @@ def undisturbed(model: nn.Module) -> Iterator[None]:
     """
     fast = torch.backends.mha.get_fastpath_enabled()
     with ExitStack() as stack:
+        stack.enter_context(warnings.catch_warnings())
+        for words in OF_TORCH:
+            warnings.filterwarnings("ignore", words)
         stack.enter_context(left_as_found(model))
         stack.enter_context(evaluating(model))
         stack.enter_context(torch.inference_mode(False))
@@ -28,9 +38,6 @@ def undisturbed(model: nn.Module) -> Iterator[None]:
         if any(isinstance(each, nn.RNNBase) for each in model.modules()):
             stack.enter_context(torch.backends.mkldnn.flags(enabled=False))
             stack.enter_context(torch.backends.cudnn.flags(enabled=False))
-        stack.enter_context(warnings.catch_warnings())
-        # Torch's own: forward mode compiles its rules with it when first used.
-        warnings.filterwarnings("ignore", r"`torch\.jit\.script`", DeprecationWarning)
         stack.callback(torch.backends.mha.set_fastpath_enabled, fast)
         torch.backends.mha.set_fastpath_enabled(False)
         yield
