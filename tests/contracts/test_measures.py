@@ -2,7 +2,6 @@
 
 import copy
 import dataclasses
-from collections.abc import Callable
 
 import pytest
 import torch
@@ -134,14 +133,15 @@ def test_becomes_a_tidy_table(measure, conv):
     assert type(table).from_csv(table.to_csv()).columns == table.columns
 
 
-def test_what_is_not_declared_is_not_seen(mlp):
-    seen = seen_by(ALL[0], mlp, (6,))
-    undeclared: Callable[[], object]
-    for need, undeclared in {
-        "activations": lambda: nothing.comoments("0"),
-        "firing": lambda: nothing.firing("0"),
-        "cross_layer": lambda: nothing.features,
-    }.items():
-        nothing = dataclasses.replace(seen, needs=frozenset[Need]())
-        with pytest.raises(ValueError, match=f'looks at "{need}" but does not declare it'):
-            undeclared()
+@pytest.mark.parametrize(
+    ("need", "look"),
+    [
+        ("activations", lambda seen: seen.comoments("0")),
+        ("firing", lambda seen: seen.firing("0")),
+        ("cross_layer", lambda seen: seen.features),
+    ],
+)
+def test_what_is_not_declared_is_not_seen(need, look, mlp):
+    seen = dataclasses.replace(seen_by(ALL[0], mlp, (6,)), needs=frozenset[Need]())
+    with pytest.raises(ValueError, match=f'looks at "{need}" but does not declare it'):
+        look(seen)

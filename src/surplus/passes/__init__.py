@@ -5,7 +5,8 @@ What lives here:
   at one layer;
 - `frame_potential`, `frame_potential_along` an order, `frame_potential_bounds`, and what they are made of: `directions`
   and `squared_overlaps`;
-- `Data`, what the engines are given, and `batches` of it; `activations`, the outputs of a group's units;
+- `Data`, what the engines are given, `batches` of it, and a `Sample` as `sampled` draws it; `activations`, the outputs
+  of a group's units;
 - `observe`, the one pass over the data that gathers the `Statistics` that are `Wanted`: `Comoments`, `Firing` and
   `ClassSums`; `chunks` of batches;
 - `stand_ins`, removed units as combinations of the kept ones, fitted to activations;
@@ -33,6 +34,7 @@ from surplus.passes.gram import (
 from surplus.passes.observing import Statistics, Wanted, chunks, observe
 from surplus.passes.performance import Performance, performance
 from surplus.passes.removals import Removals, Singles
+from surplus.passes.sampling import Sample, sampled
 from surplus.passes.standing_in import stand_ins
 from surplus.passes.taps import activations
 from surplus.passes.targets import Quantity, Reached, keep_to
@@ -47,6 +49,7 @@ __all__ = [
     "Quantity",
     "Reached",
     "Removals",
+    "Sample",
     "Singles",
     "Statistics",
     "Wanted",
@@ -64,6 +67,7 @@ __all__ = [
     "num_parameters",
     "observe",
     "performance",
+    "sampled",
     "squared_overlaps",
     "stand_ins",
 ]
