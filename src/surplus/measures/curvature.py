@@ -11,6 +11,7 @@ from surplus.measures.finding import Finding
 from surplus.measures.measure import Measure
 from surplus.measures.observed import Observed
 from surplus.measures.untreated import Untreated, untreated
+from surplus.passes import chunks, sampled
 from surplus.passes.curvature import (
     Eigenvalue,
     Estimate,
@@ -21,11 +22,11 @@ from surplus.passes.curvature import (
     gauss_newton,
     hessian,
     layer_of,
-    sampled,
     spectrum,
     trace,
 )
 
+BATCH = 32  # examples that are differentiated at once: much of each is kept until the end
 OPERATORS = {"ggn": gauss_newton, "hessian": hessian}
 
 
@@ -70,13 +71,12 @@ class Curvature(Measure):
         """Yield the trace, in total and by layer, directions, eigenvalues and density.
 
         Raises:
+            InvalidArgument: a setting is out of range.
             Untreated: there are no data, or the network cannot be differentiated twice; the reason names the operator.
         """
-        if self.operator not in OPERATORS:
-            raise InvalidArgument(
-                f'`operator` is {self.operator!r}; it must be "ggn" or "hessian".'
-            )
-        data = sampled(seen.examples(), seen.model, self.num_examples, seen.seed)
+        self._check()
+        drawn = sampled(seen.examples(), self.num_examples, seen.seed)
+        data = list(chunks(drawn, seen.model, BATCH))
         try:
             operator = OPERATORS[self.operator](seen.model, data)
             traced = trace(operator, self.num_probes, seen.seed)
@@ -89,6 +89,17 @@ class Curvature(Measure):
         yield from self._traces(seen, operator, traced)
         yield from self._eigenvalues(seen, spread)
         yield from self._density(seen, spread)
+
+    def _check(self) -> None:
+        if self.operator not in OPERATORS:
+            raise InvalidArgument(
+                f'`operator` is {self.operator!r}; it must be "ggn" or "hessian".'
+            )
+        for name in ("num_eigenvalues", "num_probes", "num_steps", "num_examples", "num_points"):
+            if getattr(self, name) < 1:
+                raise InvalidArgument(f"`{name}` is {getattr(self, name)}; it must be at least 1.")
+        if not self.width > 0:
+            raise InvalidArgument(f"`width` is {self.width:g}; it must be above 0.")
 
     def _traces(self, seen: Observed, operator: Operator, found: Trace) -> Iterator[Finding]:
         yield Finding(quantity="num_parameters", value=operator.size)

@@ -11,7 +11,8 @@ What lives here:
   `ClassSums`; `chunks` of batches;
 - `stand_ins`, removed units as combinations of the kept ones, fitted to activations;
 - `performance`, which returns a `Performance`; `num_parameters`, `num_macs` and `file_bytes`, what a network costs;
-  `compare`, the table of all that; `keep_to` a `Quantity`, with what was `Reached`.
+  `compare`, the table of all that; `keep_to` a `Quantity`, with what was `Reached`;
+- in the folder `curvature`, eigenvalues, trace and density of the loss's Hessian and Gauss-Newton matrix.
 
 May import: `base`, `store`, `units`, `masks`, `edits`.
 To add an engine: one file, with its slow oracle under `tests/oracles`.

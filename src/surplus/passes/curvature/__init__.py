@@ -5,7 +5,7 @@ What lives here:
   raise `NotTwiceDifferentiable`;
 - `spectrum`, which returns a `Spectrum`: the largest eigenvalues with bounds, the density, moments;
 - `trace`, which returns a `Trace`: of the whole and of each part, with the Frobenius norm;
-- `Estimate`, a number with its interval; `sampled`, some examples of the data; `layer_of`, whose parameter one is.
+- `Estimate`, a number with its interval; `summed_cross_entropy`, the loss; `layer_of`, whose parameter one is.
 """
 
 from surplus.passes.curvature.estimate import Estimate
@@ -14,7 +14,6 @@ from surplus.passes.curvature.not_twice_differentiable import NotTwiceDifferenti
 from surplus.passes.curvature.operator import Operator
 from surplus.passes.curvature.operators import gauss_newton, hessian
 from surplus.passes.curvature.parameters import layer_of
-from surplus.passes.curvature.sampling import sampled
 from surplus.passes.curvature.spectrum import Eigenvalue, Spectrum, spectrum
 from surplus.passes.curvature.trace import Trace, trace
 
@@ -28,7 +27,6 @@ __all__ = [
     "gauss_newton",
     "hessian",
     "layer_of",
-    "sampled",
     "spectrum",
     "summed_cross_entropy",
     "trace",

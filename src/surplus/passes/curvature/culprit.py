@@ -28,7 +28,7 @@ def culprit(error: Exception, outputs: Tensor) -> str:
 
 def _functions(outputs: Tensor) -> set[str]:
     """Return the names of the functions with a backward pass in Python from which the outputs were computed."""
-    found = set()
+    found: set[str] = set()
     waiting, known = [outputs.grad_fn], {outputs.grad_fn}
     while waiting:
         node = waiting.pop()

@@ -85,7 +85,11 @@ class Spectrum:
             )
         gaps = (at.double()[:, None, None] - self.points) / width
         bells = (-gaps.square() / 2).exp() / (width * math.sqrt(2 * math.pi))
-        return [estimate(each) for each in (bells * self.weights).sum(2)]
+        found = [estimate(each) for each in (bells * self.weights).sum(2)]
+        return [
+            each if each.lower is None else each._replace(lower=max(each.lower, 0.0))
+            for each in found
+        ]
 
 
 def spectrum(
