@@ -17,6 +17,7 @@ from surplus.passes.curvature import (
     Operator,
     gauss_newton,
     hessian,
+    layer_traces,
     spectrum,
     summed_cross_entropy,
     trace,
@@ -378,6 +379,36 @@ def test_the_parts_of_the_trace_add_up_to_it():
     everything = trace(operator, num_probes=operator.size).parts
     assert everything["0"].value == pytest.approx(float(diagonal[:24].sum()), abs=1e-10)
     assert everything["2"].value == pytest.approx(float(diagonal[24:].sum()), abs=1e-10)
+
+
+def test_layer_traces_are_those_of_the_diagonal():
+    """Unbiased, with intervals that hold, and sharp where a layer is small."""
+    model = nn.Sequential(tiny(), nn.Linear(3, 3)).double().eval()
+    inputs, targets = drawn(20, 5), labels(20, 3)
+    data = list(zip(inputs.split(4), targets.split(4), strict=True))
+    diagonal = dense(gauss_newton(model, data)).diagonal()
+    truth = {"0.0": diagonal[:24], "0.2": diagonal[24:39], "1": diagonal[39:]}
+    draws = [layer_traces(model, data, 5, seed) for seed in range(120)]
+    for layer, part in truth.items():
+        expected = float(part.sum())
+        found = [each[layer] for each in draws]
+        assert sum(each.value for each in found) / 120 == pytest.approx(expected, rel=0.05)
+        covered = sum(each.lower <= expected <= each.upper for each in found)
+        assert 0.88 <= covered / 120 <= 1
+        assert all(each.value > 0 for each in found)
+    assert draws[0] == layer_traces(model, data, 5, 0)
+
+
+def test_layer_traces_leave_out_what_is_ignored_and_weigh_soft_targets():
+    model = nn.Linear(4, 3).double()
+    inputs, targets = drawn(6, 4), labels(6, 3)
+    targets[2:] = -100
+    some = layer_traces(model, [(inputs, targets)], 3)["weight"].value
+    less = layer_traces(model, [(inputs[:2], targets[:2])], 3)["weight"].value
+    assert some == pytest.approx(less / 3)
+    soft = torch.softmax(drawn(2, 3), 1) * 4
+    heavy = layer_traces(model, [(inputs[:2], soft)], 3)["weight"].value
+    assert heavy == pytest.approx(4 * less)
 
 
 def test_moments_are_those_of_the_matrix():

@@ -22,6 +22,7 @@ from surplus.passes.curvature import (
     gauss_newton,
     hessian,
     layer_of,
+    layer_traces,
     spectrum,
     trace,
 )
@@ -41,6 +42,7 @@ class Curvature(Measure):
     the examples held fixed; those of eigenvalues are bounds between which an eigenvalue lies.
 
     Reference: ghorbani2019investigation, Section 2; meyer2021hutch, Algorithm 1, for the trace.
+    The traces of layers come from plain gradients; see decisions/0015-curvature.md.
     The Gauss-Newton matrix, which has no negative eigenvalue, is the default in place of the Hessian.
     """
 
@@ -81,12 +83,15 @@ class Curvature(Measure):
             operator = OPERATORS[self.operator](seen.model, data)
             traced = trace(operator, self.num_probes, seen.seed)
             spread = spectrum(operator, self.num_probes, self.num_steps, seen.seed)
+            layers = traced.parts
+            if self.operator == "ggn":
+                layers = layer_traces(seen.model, data, self.num_probes, seen.seed)
         except (NotTwiceDifferentiable, InvalidArgument) as reason:
             raise Untreated(str(reason)) from reason
         yield Finding(
             quantity="num_examples", value=sum(len(each) for each, _ in data), seed=seen.seed
         )
-        yield from self._traces(seen, operator, traced)
+        yield from self._traces(seen, operator, traced, layers)
         yield from self._eigenvalues(seen, spread)
         yield from self._density(seen, spread)
 
@@ -101,16 +106,18 @@ class Curvature(Measure):
         if not self.width > 0:
             raise InvalidArgument(f"`width` is {self.width:g}; it must be above 0.")
 
-    def _traces(self, seen: Observed, operator: Operator, found: Trace) -> Iterator[Finding]:
+    def _traces(
+        self, seen: Observed, operator: Operator, found: Trace, layers: dict[str, Estimate]
+    ) -> Iterator[Finding]:
         yield Finding(quantity="num_parameters", value=operator.size)
         yield _finding("trace", found.total, seen)
         if self.operator == "ggn":  # without negative eigenvalues, which would cancel in the trace
             yield _finding("effective_num_directions", found.num_directions, seen)
-        for layer, each in found.parts.items():
+        for layer, each in layers.items():
             yield replace(_finding("trace", each, seen), layer=layer)
         owners = dict.fromkeys(layer_of(name) for name, _ in seen.model.named_parameters())
         for layer in owners:
-            if layer not in found.parts:
+            if layer not in layers:
                 yield replace(untreated("its parameters are frozen"), layer=layer)
 
     def _eigenvalues(self, seen: Observed, found: Spectrum) -> Iterator[Finding]:

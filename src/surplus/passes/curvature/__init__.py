@@ -4,11 +4,13 @@ What lives here:
 - `Operator`, a symmetric matrix known by its products; `hessian` and `gauss_newton` make one of a model and data, or
   raise `NotTwiceDifferentiable`;
 - `spectrum`, which returns a `Spectrum`: the largest eigenvalues with bounds, the density, moments;
-- `trace`, which returns a `Trace`: of the whole and of each part, with the Frobenius norm;
+- `trace`, which returns a `Trace`: of the whole and of each part, with the Frobenius norm; `layer_traces`, more sharply,
+  of the Gauss-Newton matrix;
 - `Estimate`, a number with its interval; `summed_cross_entropy`, the loss; `layer_of`, whose parameter one is.
 """
 
 from surplus.passes.curvature.estimate import Estimate
+from surplus.passes.curvature.layer_traces import layer_traces
 from surplus.passes.curvature.loss import summed_cross_entropy
 from surplus.passes.curvature.not_twice_differentiable import NotTwiceDifferentiable
 from surplus.passes.curvature.operator import Operator
@@ -27,6 +29,7 @@ __all__ = [
     "gauss_newton",
     "hessian",
     "layer_of",
+    "layer_traces",
     "spectrum",
     "summed_cross_entropy",
     "trace",

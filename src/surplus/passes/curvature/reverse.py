@@ -12,36 +12,37 @@ from surplus.passes.curvature.loss import summed_cross_entropy
 
 def hessian_products(run: Run, targets: Tensor, parameters: Named, vectors: Named) -> Named:
     """Return the products of the summed loss's Hessian with a block of vectors; see the namesake in `forward`."""
-    leaves = _leaves(parameters)
+    leaves = leaves_of(parameters)
     inputs = list(leaves.values())
     loss = summed_cross_entropy(run(leaves), targets)
-    gradients = _gradients([loss], inputs, None, again=True)
+    slopes = gradients([loss], inputs, None, again=True)
 
     def product(vector: Named) -> Sequence[Tensor]:
-        return _gradients(gradients, inputs, list(vector.values()), again=False)
+        return gradients(slopes, inputs, list(vector.values()), again=False)
 
     return _each(product, vectors)
 
 
 def gauss_newton_products(run: Run, targets: Tensor, parameters: Named, vectors: Named) -> Named:
     """Return the products of the Gauss-Newton matrix with a block of vectors; see the namesake in `forward`."""
-    leaves = _leaves(parameters)
+    leaves = leaves_of(parameters)
     inputs = list(leaves.values())
     outputs = run(leaves)
     weights = torch.zeros_like(outputs, requires_grad=True)
     # J^T w is linear in w, so that its derivative along v, by reverse mode once more, is J v.
-    pulled = _gradients([outputs], inputs, [weights], again=True)
+    pulled = gradients([outputs], inputs, [weights], again=True)
     gradient = grad(lambda each: summed_cross_entropy(each, targets))
 
     def product(vector: Named) -> Sequence[Tensor]:
-        (change,) = _gradients(pulled, [weights], list(vector.values()), again=False)
+        (change,) = gradients(pulled, [weights], list(vector.values()), again=False)
         curved = jvp(gradient, (outputs.detach(),), (change,))[1]
-        return _gradients([outputs], inputs, [curved], again=False)
+        return gradients([outputs], inputs, [curved], again=False)
 
     return _each(product, vectors)
 
 
-def _leaves(parameters: Named) -> Named:
+def leaves_of(parameters: Named) -> Named:
+    """Return the parameters as tensors of their own, to differentiate in; the model's `.grad` stay as they are."""
     return {name: each.detach().requires_grad_() for name, each in parameters.items()}
 
 
@@ -56,7 +57,7 @@ def _each(product: Callable[[Named], Sequence[Tensor]], vectors: Named) -> Named
     }
 
 
-def _gradients(
+def gradients(
     values: Sequence[Tensor],
     inputs: Sequence[Tensor],
     weights: Sequence[Tensor] | None,
