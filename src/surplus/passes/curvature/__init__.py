@@ -4,7 +4,7 @@ What lives here:
 - `Operator`, a symmetric matrix known by its products; `hessian` and `gauss_newton` make one of a model and data, or
   raise `NotTwiceDifferentiable`;
 - `spectrum`, which returns a `Spectrum`: the largest eigenvalues with bounds, the density, moments;
-- `trace`, which returns a `Trace`: of the whole and of each part, with the Frobenius norm; `layer_traces`, more sharply,
+- `trace`, which returns a `Trace`: of the whole and of each part, with the Frobenius norm; `layer_traces`, sharper,
   of the Gauss-Newton matrix;
 - `Estimate`, a number with its interval; `summed_cross_entropy`, the loss; `layer_of`, whose parameter one is.
 """
