@@ -26,7 +26,8 @@ What lives here:
 - `stand_ins`, removed units as combinations of the kept ones, fitted to activations;
 - in the folder `spectra`: singular values, the law of noise and its fit, power laws in tails, ranks, phases;
 - `performance`, which returns a `Performance`; `num_parameters`, `num_macs` and `file_bytes`, what a network costs;
-  `compare`, the table of all that; `keep_to` a `Quantity`, with what was `Reached`.
+  `compare`, the table of all that; `keep_to` a `Quantity`, with what was `Reached`;
+- in the folder `curvature`, eigenvalues, trace and density of the loss's Hessian and Gauss-Newton matrix.
 
 May import: `base`, `store`, `units`, `masks`, `edits`.
 To add an engine: one file, with its slow oracle under `tests/oracles`.
