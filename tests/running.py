@@ -13,7 +13,14 @@ from surplus.methods import Context, train
 from surplus.store import Run, Store
 from surplus.training import Member, Order, Spec, Training
 from surplus.training.moments import AtSteps, EverySteps
-from surplus.training.optimizers import SGD, Adam, AdamW
+from surplus.training.optimizers import (
+    SGD,
+    Adam,
+    AdamW,
+    MedianOfThree,
+    RollingMedian,
+    Winsorised,
+)
 from surplus.training.probes import Evaluation
 
 NETS: dict[str, Net] = {
@@ -28,6 +35,12 @@ OPTIMIZERS = {
     "nesterov": SGD(learning_rate=0.05, momentum=0.9, nesterov=True),
     "adam": Adam(learning_rate=0.01),
     "adamw": AdamW(learning_rate=0.01, weight_decay=0.1),
+}
+ROBUST = {
+    "median-of-three": MedianOfThree(inner=OPTIMIZERS["sgd"]),
+    "rolling-median": RollingMedian(inner=OPTIMIZERS["adam"]),
+    "winsorised": Winsorised(inner=OPTIMIZERS["sgd"], num_clipped=2),
+    "rolling median of winsorised": RollingMedian(inner=Winsorised(inner=OPTIMIZERS["nesterov"])),
 }
 
 
@@ -44,7 +57,7 @@ def spec(net: str = "mlp", optimizer: str = "sgd", num_steps: int = 24, **traini
     return Spec(
         net=NETS[net],
         task=Stripes(),
-        training=Training(optimizer=OPTIMIZERS[optimizer], **settings),  # type: ignore[arg-type]
+        training=Training(optimizer=(OPTIMIZERS | ROBUST)[optimizer], **settings),  # type: ignore[arg-type]
     )
 
 

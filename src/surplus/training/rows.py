@@ -1,6 +1,6 @@
 """What an engine keeps of each replica besides the network's buffers, and what an update does with it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import final
 
 import torch
@@ -46,6 +46,31 @@ class Rows:
         self._updates = 0
         self.loss_sum = torch.zeros(count, device=device, dtype=torch.float64)
         self.loss_count = 0
+
+    def gather(
+        self,
+        groups: Sequence[slice],
+        differentiate: Callable[[int, slice], Float[Tensor, " replicas"]],
+    ) -> Float[Tensor, " replicas"]:
+        """Fill the gradients' rows by what the optimiser makes of the gradients of groups of examples.
+
+        Args:
+            groups: The groups, as parts of the batch.
+            differentiate: Fills the gradients' rows by those of a group, given its number and the group, and returns
+                the group's mean losses.
+
+        Returns:
+            The mean losses over all examples.
+        """
+        total = torch.zeros_like(self.loss_sum)
+
+        def gradients() -> Iterator[Float[Tensor, "replicas params"]]:
+            for place, group in enumerate(groups):
+                total.add_(differentiate(place, group), alpha=group.stop - group.start)
+                yield self.gradients
+
+        self.gradients.copy_(self._optimizer.combine(gradients()))
+        return total / groups[-1].stop
 
     def update(self, losses: Float[Tensor, " replicas"], amount: float) -> None:
         """Update every replica once by the gradients that lie in their rows.
