@@ -50,7 +50,7 @@ class Fleet:
         optimizer, batch_size = self.training.optimizer, self.training.batch_size
         self._groups = groups_of(optimizer, batch_size, self.template)
         layout = padded_layout(self.template, lengths(self._groups))
-        self._rows = Rows(layout, trainings, device)
+        self._rows = Rows(layout, trainings, seeds, device)
         self._forward = Forward(self.template, layout.multiple)
         self._shapes = {name: tuple(t.shape) for name, t in self.template.state_dict().items()}
         self._classes = self._num_outputs()

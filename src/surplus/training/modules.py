@@ -56,7 +56,7 @@ class Modules:
         optimizer, batch_size = self.training.optimizer, self.training.batch_size
         self._groups = groups_of(optimizer, batch_size, self.template)
         self._shapes = {name: tuple(t.shape) for name, t in self.template.state_dict().items()}
-        self._rows = Rows(Layout(_trained(self.template)), trainings, device)
+        self._rows = Rows(Layout(_trained(self.template)), trainings, seeds, device)
         self._modules = []
         for replica, model in enumerate(models):
             check_tensors(model.state_dict(), self._shapes)
