@@ -19,9 +19,11 @@ from surplus.training.optimizers import (
     AdamW,
     MedianOfThree,
     RollingMedian,
+    Subspace,
     Winsorised,
 )
 from surplus.training.probes import Evaluation
+from surplus.training.projections import Sparse
 
 NETS: dict[str, Net] = {
     "mlp": TinyMLP(),
@@ -36,11 +38,15 @@ OPTIMIZERS = {
     "adam": Adam(learning_rate=0.01),
     "adamw": AdamW(learning_rate=0.01, weight_decay=0.1),
 }
-ROBUST = {
+WRAPPED = {
     "median-of-three": MedianOfThree(inner=OPTIMIZERS["sgd"]),
     "rolling-median": RollingMedian(inner=OPTIMIZERS["adam"]),
     "winsorised": Winsorised(inner=OPTIMIZERS["sgd"], num_clipped=2),
     "rolling median of winsorised": RollingMedian(inner=Winsorised(inner=OPTIMIZERS["nesterov"])),
+    "subspace": Subspace(inner=OPTIMIZERS["sgd"], dimension=9),
+    "rolling median in a subspace": RollingMedian(
+        inner=Subspace(inner=OPTIMIZERS["adam"], dimension=20, projection=Sparse())
+    ),
 }
 
 
@@ -57,7 +63,7 @@ def spec(net: str = "mlp", optimizer: str = "sgd", num_steps: int = 24, **traini
     return Spec(
         net=NETS[net],
         task=Stripes(),
-        training=Training(optimizer=(OPTIMIZERS | ROBUST)[optimizer], **settings),  # type: ignore[arg-type]
+        training=Training(optimizer=(OPTIMIZERS | WRAPPED)[optimizer], **settings),  # type: ignore[arg-type]
     )
 
 

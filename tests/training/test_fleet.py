@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from planted import Stripes, TinyMLP
-from running import NETS, OPTIMIZERS, ROBUST, bare_loop, member, same, spec
+from running import NETS, OPTIMIZERS, WRAPPED, bare_loop, member, same, spec
 from surplus.base import InvalidArgument, Moments, Probe, UnknownName
 from surplus.nets import LeNet300100
 from surplus.training import Order, Spec, train_fleet
@@ -43,13 +43,13 @@ def test_a_fleet_of_one_is_bit_identical_to_a_member_of_any_fleet(net, optimizer
     [
         (net, optimizer)
         for net in NETS
-        for optimizer in ROBUST
+        for optimizer in WRAPPED
         # A network that normalises over the batch has no gradients of single examples.
         if "winsorised" not in optimizer or net not in ("conv", "residual")
     ],
 )
 @pytest.mark.parametrize("batch_size", [10, 6])
-def test_bit_identity_where_gradients_of_groups_are_combined(net, optimizer, batch_size):
+def test_bit_identity_of_optimisers_that_wrap_another(net, optimizer, batch_size):
     check_as_alone(spec(net, optimizer, num_steps=12, batch_size=batch_size))
 
 

@@ -8,7 +8,7 @@ from torch import nn
 
 import oracles.gradients as oracle
 from planted import Stripes, TinyConv, TinyMLP, TinyResidual
-from running import ROBUST, finished, member, record, same, spec
+from running import WRAPPED, finished, member, record, same, spec
 from surplus.base import InvalidArgument, decode, derive, encode, label
 from surplus.cli.options import member as named
 from surplus.methods import train
@@ -159,7 +159,12 @@ def test_groups_of_a_dropout_net_draw_each_their_own():
 
 @pytest.mark.parametrize(
     ("net", "optimizer"),
-    [("dropout", "median-of-three"), ("residual", "rolling-median"), ("no-bias", "winsorised")],
+    [
+        ("dropout", "median-of-three"),
+        ("residual", "rolling-median"),
+        ("no-bias", "winsorised"),
+        ("conv", "subspace"),
+    ],
 )
 def test_interrupted_they_go_on_bit_identically(net, optimizer, tmp_path):
     run, where = finished(tmp_path, net=net, optimizer=optimizer)
@@ -224,7 +229,7 @@ def test_they_are_named_on_the_command_line():
     assert named(Optimizer, "winsorised:num_clipped=3,inner=adam") == Winsorised(
         inner=Adam(), num_clipped=3
     )
-    for each in ROBUST.values():
+    for each in WRAPPED.values():
         assert decode(Optimizer, encode(each)) == each
 
 

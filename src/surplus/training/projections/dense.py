@@ -12,7 +12,7 @@ from surplus.base import derive, register
 from surplus.training.projection import LinearMap, Projection
 
 CHUNK = 1 << 20  # numbers that are drawn at once
-HELD = 1 << 22  # numbers of a matrix that is small enough to be held
+HELD = 1 << 24  # numbers of a matrix that is small enough to be held
 
 
 @register("dense")
