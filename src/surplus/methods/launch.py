@@ -232,7 +232,7 @@ def _sliced_optimizer(state: dict[str, Tensor], edits: Edits) -> dict[str, Tenso
 
 def _check_slots(state: Mapping[str, Tensor], spec: Spec, parent: Run) -> None:
     """Refuse an optimiser's state that another optimiser left behind."""
-    found = {name.partition("/")[0] for name in state if "/" in name} - {"origin"}
+    found = {name.partition("/")[0] for name in state if "/" in name}
     if state and found != set(spec.training.optimizer.slots):
         raise InvalidArgument(
             f"This run trains with {label(spec.training.optimizer)}, but {parent.name} left the state of another"

@@ -1,11 +1,10 @@
 """Where replicas stand in their random subspaces."""
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import final
 
 import torch
-from jaxtyping import Float, Shaped
+from jaxtyping import Float, Int, Shaped
 from torch import Tensor
 
 from surplus.base import InvalidArgument, derive
@@ -31,16 +30,15 @@ class Coordinates:
 
     rows: Float[Tensor, "replicas coordinates"]
     """The coordinates, padded with zeros."""
-    _origin: Float[Tensor, "replicas params"] | None
-    """The parameters at coordinates 0; None before the first update, when they are the parameters themselves."""
+    _origin: Float[Tensor, "replicas entries"] | None
+    """The parameters at coordinates 0, without padding; None before the first update, when they are where they are."""
 
     def __init__(
         self, subspace: Subspace, layout: Layout, seeds: Sequence[int], device: torch.device
     ) -> None:
         self.dimension = subspace.dimension
-        self._layout = layout
-        self._shapes = {place.name: place.shape for place in layout.places}
-        count = sum(math.prod(shape) for shape in self._shapes.values())
+        self._entries = _entries(layout).to(device)
+        count = len(self._entries)
         if self.dimension > count:
             raise InvalidArgument(
                 f"`dimension` is {self.dimension}, but the network has only {count} trained parameters."
@@ -63,38 +61,31 @@ class Coordinates:
     ) -> Float[Tensor, "replicas coordinates"]:
         """Return the gradients by the coordinates, given those by the parameters."""
         found = torch.zeros_like(self.rows)
-        views = self._views(gradients)
-        for replica, each in enumerate(self._maps):
-            flat = torch.cat([view[replica].flatten() for view in views.values()])
-            self.view(found)[replica] = each.adjoint(flat)
+        for row, gradient, each in zip(self.view(found), gradients, self._maps, strict=True):
+            row.copy_(each.adjoint(gradient.index_select(0, self._entries)))
         return found
 
     def begin(self, parameters: Float[Tensor, "replicas params"]) -> None:
         """Take the parameters as the origin, unless there is one."""
         if self._origin is None:
-            self._origin = parameters.detach().clone()
+            self._origin = parameters.detach().index_select(1, self._entries)
 
     def place_(self, parameters: Float[Tensor, "replicas params"]) -> None:
         """In place: set the parameters to where the coordinates are."""
         assert self._origin is not None
-        parameters.copy_(self._origin)
-        views = self._views(parameters)
-        for replica, each in enumerate(self._maps):
-            moved = each.expand(self.view(self.rows)[replica])
-            start = 0
-            for name, shape in self._shapes.items():
-                stop = start + math.prod(shape)
-                views[name][replica] += moved[start:stop].view(shape)
-                start = stop
+        rows = zip(parameters, self._origin, self.view(self.rows), self._maps, strict=True)
+        for row, origin, coordinates, each in rows:
+            row.index_copy_(0, self._entries, origin + each.expand(coordinates))
 
     def state(
         self, replica: int, parameters: Float[Tensor, "replicas params"]
     ) -> dict[str, Shaped[Tensor, "..."]]:
         """Return one replica's coordinates and origin by name, copied."""
-        origin = self._views(parameters if self._origin is None else self._origin)
-        found = {f"origin/{name}": view[replica] for name, view in origin.items()}
-        found["coordinates"] = self.view(self.rows)[replica]
-        return {name: tensor.detach().to("cpu", copy=True) for name, tensor in found.items()}
+        origin = self._origin
+        if origin is None:
+            origin = parameters.detach().index_select(1, self._entries)
+        found = {"coordinates": self.view(self.rows)[replica], "origin": origin[replica]}
+        return {name: tensor.to("cpu", copy=True) for name, tensor in found.items()}
 
     def load(
         self,
@@ -105,13 +96,12 @@ class Coordinates:
         """Set one replica's coordinates and origin; the parameters are those of all replicas."""
         self.begin(parameters)
         assert self._origin is not None
-        for name, view in self._views(self._origin).items():
-            view[replica] = tensors[f"origin/{name}"].to(view)
+        self._origin[replica] = tensors["origin"].to(self._origin)
         self.view(self.rows)[replica] = tensors["coordinates"].to(self.rows)
 
-    def _views(
-        self, rows: Float[Tensor, "replicas params"]
-    ) -> dict[str, Float[Tensor, "replicas ..."]]:
-        return {
-            name: crop(view, self._shapes[name]) for name, view in self._layout.views(rows).items()
-        }
+
+def _entries(layout: Layout) -> Int[Tensor, " entries"]:
+    """Return where the entries of all parameters lie in a row, without the padding between them."""
+    places = layout.views(torch.arange(layout.width, dtype=torch.float64)[None])
+    kept = [crop(places[place.name][0], place.shape).flatten() for place in layout.places]
+    return torch.cat(kept).long()
