@@ -13,8 +13,17 @@ from surplus.methods import Context, train
 from surplus.store import Run, Store
 from surplus.training import Member, Order, Spec, Training
 from surplus.training.moments import AtSteps, EverySteps
-from surplus.training.optimizers import SGD, Adam, AdamW
+from surplus.training.optimizers import (
+    SGD,
+    Adam,
+    AdamW,
+    MedianOfThree,
+    RollingMedian,
+    Subspace,
+    Winsorised,
+)
 from surplus.training.probes import Evaluation
+from surplus.training.projections import Sparse
 
 NETS: dict[str, Net] = {
     "mlp": TinyMLP(),
@@ -28,6 +37,16 @@ OPTIMIZERS = {
     "nesterov": SGD(learning_rate=0.05, momentum=0.9, nesterov=True),
     "adam": Adam(learning_rate=0.01),
     "adamw": AdamW(learning_rate=0.01, weight_decay=0.1),
+}
+WRAPPED = {
+    "median-of-three": MedianOfThree(inner=OPTIMIZERS["sgd"]),
+    "rolling-median": RollingMedian(inner=OPTIMIZERS["adam"]),
+    "winsorised": Winsorised(inner=OPTIMIZERS["sgd"], num_clipped=2),
+    "rolling median of winsorised": RollingMedian(inner=Winsorised(inner=OPTIMIZERS["nesterov"])),
+    "subspace": Subspace(inner=OPTIMIZERS["sgd"], dimension=9),
+    "rolling median in a subspace": RollingMedian(
+        inner=Subspace(inner=OPTIMIZERS["adam"], dimension=20, projection=Sparse())
+    ),
 }
 
 
@@ -44,7 +63,7 @@ def spec(net: str = "mlp", optimizer: str = "sgd", num_steps: int = 24, **traini
     return Spec(
         net=NETS[net],
         task=Stripes(),
-        training=Training(optimizer=OPTIMIZERS[optimizer], **settings),  # type: ignore[arg-type]
+        training=Training(optimizer=(OPTIMIZERS | WRAPPED)[optimizer], **settings),  # type: ignore[arg-type]
     )
 
 

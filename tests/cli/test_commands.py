@@ -153,6 +153,18 @@ def test_parts_are_chosen_by_name_and_their_fields_are_flags(home, capsys):
     assert training["snapshots"]["kind"] == "log-spaced"
 
 
+def test_optimisers_that_wrap_another_are_chosen_by_name(home, capsys):
+    words = ["train", "--optimizer", "rolling-median:inner=adam", "--dry-run"]
+    assert main([*words, "--training.optimizer.inner.learning-rate", "0.02"]) == 0
+    optimizer = json.loads(capsys.readouterr().out)["spec"]["training"]["optimizer"]
+    assert optimizer["kind"] == "rolling-median"
+    assert optimizer["inner"]["kind"] == "adam" and optimizer["inner"]["learning_rate"] == 0.02
+    small = ["train", "--net", "lenet-300-100:width=0.05", "--training.num-steps", "3", "--quiet"]
+    for named in ("median-of-three", "winsorised", "subspace:dimension=20,projection=sparse"):
+        assert main([*small, "--optimizer", named, "--training.batch-size", "8"]) == 0
+        assert "complete at step 3" in capsys.readouterr().out
+
+
 def test_a_network_is_pruned_while_it_trains(home, capsys):
     words = ["train", "--net", "lenet-300-100:width=0.1", "--training.num-steps", "20", "--quiet"]
     words += ["--interventions", "pruning:sparsity=0.5,score=taylor,first=5,last=15,every=5"]

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from planted import Stripes, TinyMLP
-from running import NETS, OPTIMIZERS, bare_loop, member, same, spec
+from running import NETS, OPTIMIZERS, WRAPPED, bare_loop, member, same, spec
 from surplus.base import InvalidArgument, Moments, Probe, UnknownName
 from surplus.nets import LeNet300100
 from surplus.training import Order, Spec, train_fleet
@@ -25,8 +25,7 @@ def torchs(parameters):
 def varied(base: Spec, place: int) -> Spec:
     """Return the spec with another learning rate and weight decay for each replica."""
     optimizer = base.training.optimizer
-    changed = replace(
-        optimizer,
+    changed = optimizer.with_rates(
         learning_rate=optimizer.learning_rate * (1 + 0.1 * place),
         weight_decay=optimizer.weight_decay * (1 + place),
     )
@@ -36,8 +35,26 @@ def varied(base: Spec, place: int) -> Spec:
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
 @pytest.mark.parametrize("net", NETS)
 def test_a_fleet_of_one_is_bit_identical_to_a_member_of_any_fleet(net, optimizer):
+    check_as_alone(spec(net, optimizer))
+
+
+@pytest.mark.parametrize(
+    ("net", "optimizer"),
+    [
+        (net, optimizer)
+        for net in NETS
+        for optimizer in WRAPPED
+        # A network that normalises over the batch has no gradients of single examples.
+        if "winsorised" not in optimizer or net not in ("conv", "residual")
+    ],
+)
+@pytest.mark.parametrize("batch_size", [10, 6])
+def test_bit_identity_of_optimisers_that_wrap_another(net, optimizer, batch_size):
+    check_as_alone(spec(net, optimizer, num_steps=12, batch_size=batch_size))
+
+
+def check_as_alone(base):
     parts = Stripes().load()
-    base = spec(net, optimizer)
     for size in (2, 5):
         together = train_fleet([member(varied(base, seed), seed) for seed in range(size)], parts)
         for seed in (0, size - 1):

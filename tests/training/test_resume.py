@@ -26,6 +26,7 @@ CASES = {
     "dropout": {"net": "dropout", "optimizer": "adam"},
     "conv": {"net": "conv", "optimizer": "adamw"},
     "residual": {"net": "residual", "optimizer": "sgd"},
+    "wrapped": {"net": "dropout", "optimizer": "rolling median in a subspace"},
 }
 KILLS = 8  # of each case
 

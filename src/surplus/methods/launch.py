@@ -12,7 +12,7 @@ from surplus.base import InvalidArgument, Saved, UnknownName, encode, label
 from surplus.edits import Edits, replay_, sliced, sliced_mask
 from surplus.masks import Mask
 from surplus.methods.context import Context
-from surplus.methods.runs import address, identity, origin_of
+from surplus.methods.runs import address, identity, origin_of, spec_of
 from surplus.store import Run, Writer
 from surplus.training import (
     From,
@@ -24,6 +24,7 @@ from surplus.training import (
     split_state,
     train_fleet,
 )
+from surplus.training.optimizers.subspace import subspace_of
 
 FLEET = 16  # replicas trained together; more no longer fit a processor's cache
 
@@ -185,6 +186,8 @@ class _Beginning:
             else parent.snapshot(start.step).tensors
         )
         weights, mask, optimizer = split_state(tensors)
+        if optimizer:
+            self._check_subspace(start, seed, parent)
         model = self._built(None)
         model.load_state_dict(weights, strict=True)
         if start.edits is not None:
@@ -195,6 +198,23 @@ class _Beginning:
             mask = start.mask if mask is None else mask & start.mask
         _check_slots(optimizer, self._spec, parent)
         return model, mask, optimizer or None
+
+    def _check_subspace(self, start: From, seed: int, parent: Run) -> None:
+        """Refuse coordinates in another random subspace than this run's own."""
+        mine, theirs = (
+            None if each is None else (each.dimension, each.projection)
+            for each in (
+                subspace_of(self._spec.training.optimizer),
+                subspace_of(spec_of(parent).training.optimizer),
+            )
+        )
+        if mine is None and theirs is None:
+            return
+        if mine != theirs or seed != self._seed or start.edits is not None:
+            raise InvalidArgument(
+                f"{parent.name} and this run do not train in the same random subspace: that takes the same `dimension`,"
+                " `projection` and seed, and no cuts. Begin afresh: From(..., optimizer=False)."
+            )
 
 
 def _sliced_optimizer(state: dict[str, Tensor], edits: Edits) -> dict[str, Tensor]:

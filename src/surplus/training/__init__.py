@@ -6,15 +6,17 @@ What lives here:
   examples an update sees;
 - two engines: chains train as one batched model, of which a single run is the fleet of one; any other network trains
   module by module (decisions/0010-module-engine.md); `engine_of` says which a spec takes;
-- the family `Optimizer`, whose members work on an `Update`; in folders of their own, one per file: `optimizers`,
-  `schedules`, `moments`, `probes` and `interventions`;
+- the family `Optimizer`, whose members work on an `Update`; some wrap another one: they combine the gradients of groups
+  of examples, or train in a random subspace (decisions/0019-wrapping-optimisers.md);
+- the family `Projection`, each member of which draws a `LinearMap`, a random subspace to train in;
+- in folders of their own, one per file: `optimizers`, `projections`, `schedules`, `moments`, `probes`, `interventions`;
 - around the loop: `split_state` of a checkpoint, `example_of` a task, `environment`, `progress`, `keep_freed_memory`.
 
 May import: `base`, `units`, `masks`, `edits`, `passes`, `scores`, `nets`, `tasks`.
-To add an optimiser, schedule, choice of moments, probe or intervention: one file in its folder.
+To add an optimiser, projection, schedule, choice of moments, probe or intervention: one file in its folder.
 """
 
-from surplus.training import interventions, moments, optimizers, probes, schedules
+from surplus.training import interventions, moments, optimizers, probes, projections, schedules
 from surplus.training.allocator import keep_freed_memory
 from surplus.training.engine import engine_of
 from surplus.training.environment import environment
@@ -22,6 +24,7 @@ from surplus.training.loop import Member, fleet_key, split_state, train_fleet
 from surplus.training.optimizer import Optimizer, Update
 from surplus.training.order import Order
 from surplus.training.progress import progress
+from surplus.training.projection import LinearMap, Projection
 from surplus.training.recipes import RECIPES, recipe
 from surplus.training.spec import From, Spec, Training
 from surplus.training.state import example_of
@@ -29,9 +32,11 @@ from surplus.training.state import example_of
 __all__ = [
     "RECIPES",
     "From",
+    "LinearMap",
     "Member",
     "Optimizer",
     "Order",
+    "Projection",
     "Spec",
     "Training",
     "Update",
@@ -45,6 +50,7 @@ __all__ = [
     "optimizers",
     "probes",
     "progress",
+    "projections",
     "recipe",
     "schedules",
     "split_state",

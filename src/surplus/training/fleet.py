@@ -14,6 +14,7 @@ from surplus.masks import Mask, on_weights
 from surplus.passes import Performance
 from surplus.training.arithmetic import compiled, precision
 from surplus.training.forward import Forward
+from surplus.training.groups import groups_of, lengths
 from surplus.training.layout import crop, padded_layout, up
 from surplus.training.rows import Rows, check_tensors
 from surplus.training.spec import Training
@@ -46,8 +47,10 @@ class Fleet:
         self.training = trainings[0]
         self.device = device
         self._seeds = list(seeds)
-        layout = padded_layout(self.template, self.training.batch_size)
-        self._rows = Rows(layout, trainings, device)
+        optimizer, batch_size = self.training.optimizer, self.training.batch_size
+        self._groups = groups_of(optimizer, batch_size, self.template)
+        layout = padded_layout(self.template, lengths(self._groups))
+        self._rows = Rows(layout, trainings, seeds, device)
         self._forward = Forward(self.template, layout.multiple)
         self._shapes = {name: tuple(t.shape) for name, t in self.template.state_dict().items()}
         self._classes = self._num_outputs()
@@ -87,12 +90,21 @@ class Fleet:
             targets: Its labels.
             amount: The schedule's factor on the learning rate.
         """
-        leaves = list(self._leaves.values())
-        losses = self._loss(self._leaves, inputs, targets, step)
-        gradients = torch.autograd.grad(losses.sum(), leaves)
+        if len(self._groups) == 1:
+            losses = self._differentiate(inputs, targets, step)
+        else:
+            losses = self._rows.gather(
+                self._groups,
+                # Copied, since kernels choose their instructions by the alignment of what they are given.
+                lambda place, group: self._differentiate(
+                    inputs[:, group].clone(memory_format=torch.contiguous_format),
+                    targets[:, group],
+                    step,
+                    place,
+                ),
+            )
         with torch.no_grad():
-            torch._foreach_copy_(self._gradient_views, gradients)
-            self._rows.update(losses.detach(), amount)
+            self._rows.update(losses, amount)
 
     @torch.no_grad()
     def performance(self, part: Part) -> list[Performance]:
@@ -159,17 +171,31 @@ class Fleet:
         """Return each replica's mean training loss since the last call, and begin anew."""
         return self._rows.take_losses()
 
+    def _differentiate(
+        self,
+        inputs: Float[Tensor, "replicas batch ..."],
+        targets: Int[Tensor, "replicas batch"],
+        *moment: int,
+    ) -> Float[Tensor, " replicas"]:
+        """Fill the gradients' rows by those of the mean losses, and return these."""
+        leaves = list(self._leaves.values())
+        losses = self._loss(self._leaves, inputs, targets, *moment)
+        gradients = torch.autograd.grad(losses.sum(), leaves)
+        with torch.no_grad():
+            torch._foreach_copy_(self._gradient_views, gradients)
+        return losses.detach()
+
     def _losses(
         self,
         leaves: Mapping[str, Float[Tensor, "replicas ..."]],
         inputs: Float[Tensor, "replicas batch ..."],
         targets: Int[Tensor, "replicas batch"],
-        step: int,
+        *moment: int,
     ) -> Float[Tensor, " replicas"]:
         def noise(
             name: str, replica: int, like: Float[Tensor, "*features"]
         ) -> Float[Tensor, "*features"]:
-            return self._draw(self._seeds[replica], name, step, like)
+            return self._draw(self._seeds[replica], name, moment, like)
 
         count = targets.shape[1]
         if count == 1:  # a lone example would take another kernel in a fleet of one
@@ -180,10 +206,10 @@ class Fleet:
         return F.cross_entropy(outputs, targets, reduction="none").mean(1)
 
     def _draw(
-        self, seed: int, name: str, step: int, like: Float[Tensor, "*features"]
+        self, seed: int, name: str, moment: tuple[int, ...], like: Float[Tensor, "*features"]
     ) -> Float[Tensor, "*features"]:
         # Drawn on the CPU from a stream of its own, so that neither the device nor a resume changes it.
-        generator = torch.Generator().manual_seed(derive(seed, "dropout", name, step))
+        generator = torch.Generator().manual_seed(derive(seed, "dropout", name, *moment))
         return torch.rand(like.shape, generator=generator).to(like.device)
 
     def _num_outputs(self) -> int:

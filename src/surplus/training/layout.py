@@ -86,9 +86,9 @@ class Layout:
         return tuple(up(size, self.multiple) for size in shape)
 
 
-def padded_layout(model: nn.Module, batch_size: int) -> Layout:
-    """Return the layout of a chain whose replicas run as one, dense layers padded to suit the batch size."""
-    multiple = max(QUAD, BLOCK // math.gcd(BLOCK, batch_size))
+def padded_layout(model: nn.Module, sizes: Collection[int]) -> Layout:
+    """Return the layout of a chain whose replicas run as one, dense layers padded to suit the sizes of batches."""
+    multiple = max(QUAD, *(BLOCK // math.gcd(BLOCK, size) for size in sizes))
     kinds = nn.Linear | nn.BatchNorm1d
     dense = {name for name, module in chain_of(model) if isinstance(module, kinds)}
     return Layout(dict(model.named_parameters()), dense, multiple)

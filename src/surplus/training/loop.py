@@ -263,7 +263,7 @@ def _check(members: Sequence[Member]) -> None:
 def fleet_key(member: Member) -> object:
     """Return what runs must share to be trained as one fleet: net, task, step shape, and where they stand."""
     spec = member.spec
-    optimizer = replace(spec.training.optimizer, learning_rate=1.0, weight_decay=0.0)  # type: ignore[type-var]
+    optimizer = spec.training.optimizer.with_rates(learning_rate=1.0, weight_decay=0.0)
     training = replace(spec.training, optimizer=optimizer)
     edits = None if spec.start is None else spec.start.edits
     begun = 0 if spec.start is None else spec.start.step

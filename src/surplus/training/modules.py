@@ -13,6 +13,7 @@ from surplus.base import InvalidArgument, Part, derive
 from surplus.masks import Mask, on_weights
 from surplus.passes import Performance, performance
 from surplus.training.arithmetic import compiled, precision
+from surplus.training.groups import groups_of
 from surplus.training.layout import Layout
 from surplus.training.rows import Rows, check_tensors
 from surplus.training.spec import Training
@@ -52,8 +53,10 @@ class Modules:
         self.device = device
         self._seeds = list(seeds)
         _check(self.template)
+        optimizer, batch_size = self.training.optimizer, self.training.batch_size
+        self._groups = groups_of(optimizer, batch_size, self.template)
         self._shapes = {name: tuple(t.shape) for name, t in self.template.state_dict().items()}
-        self._rows = Rows(Layout(_trained(self.template)), trainings, device)
+        self._rows = Rows(Layout(_trained(self.template)), trainings, seeds, device)
         self._modules = []
         for replica, model in enumerate(models):
             check_tensors(model.state_dict(), self._shapes)
@@ -92,15 +95,17 @@ class Modules:
             targets: Its labels.
             amount: The schedule's factor on the learning rate.
         """
-        losses = []
-        for replica, leaves in enumerate(self._leaves):
-            with self._drawing(derive(self._seeds[replica], "noise", step)):
-                loss = self._loss(replica, inputs[replica], targets[replica])
-                gradients = torch.autograd.grad(loss, leaves, materialize_grads=True)
-            torch._foreach_copy_(self._gradient_views[replica], gradients)
-            losses.append(loss.detach())
+        if len(self._groups) == 1:
+            losses = self._differentiate(inputs, targets, step)
+        else:
+            losses = self._rows.gather(
+                self._groups,
+                lambda place, group: self._differentiate(
+                    inputs[:, group], targets[:, group], step, place
+                ),
+            )
         with torch.no_grad():
-            self._rows.update(torch.stack(losses), amount)
+            self._rows.update(losses, amount)
 
     def performance(self, part: Part) -> list[Performance]:
         """Return the loss and accuracy of every replica on a part, in evaluation mode."""
@@ -158,6 +163,22 @@ class Modules:
     def take_losses(self) -> list[float]:
         """Return each replica's mean training loss since the last call, and begin anew."""
         return self._rows.take_losses()
+
+    def _differentiate(
+        self,
+        inputs: Float[Tensor, "replicas batch ..."],
+        targets: Int[Tensor, "replicas batch"],
+        *moment: int,
+    ) -> Float[Tensor, " replicas"]:
+        """Fill the gradients' rows by those of the mean losses, and return these."""
+        losses = []
+        for replica, leaves in enumerate(self._leaves):
+            with self._drawing(derive(self._seeds[replica], "noise", *moment)):
+                loss = self._loss(replica, inputs[replica], targets[replica])
+                gradients = torch.autograd.grad(loss, leaves, materialize_grads=True)
+            torch._foreach_copy_(self._gradient_views[replica], gradients)
+            losses.append(loss.detach())
+        return torch.stack(losses)
 
     def _loss(
         self, replica: int, inputs: Float[Tensor, "batch ..."], targets: Int[Tensor, " batch"]

@@ -1,8 +1,9 @@
 """The family of optimisers: one update of all replicas' parameters at once."""
 
 from abc import abstractmethod
-from dataclasses import dataclass
-from typing import ClassVar, final
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import Any, Self, cast, final
 
 from jaxtyping import Float
 from torch import Tensor
@@ -44,13 +45,45 @@ class Optimizer(Family):
 
     __slots__ = ()
 
-    slots: ClassVar[tuple[str, ...]] = ()
-    """The names of the state buffers."""
+    @property
+    def slots(self) -> tuple[str, ...]:
+        """The names of the state buffers."""
+        return ()
 
-    learning_rate: float
-    """The size of a step, before the schedule; each replica may have its own."""
-    weight_decay: float
-    """The strength of the decay; each replica may have its own."""
+    @property
+    def learning_rate(self) -> float:
+        """The size of a step, before the schedule; each replica may have its own."""
+        raise NotImplementedError
+
+    @property
+    def weight_decay(self) -> float:
+        """The strength of the decay; each replica may have its own."""
+        raise NotImplementedError
+
+    def with_rates(self, learning_rate: float, weight_decay: float) -> Self:
+        """Return this optimiser with another learning rate and weight decay."""
+        changed: Self = cast(Any, replace)(
+            self, learning_rate=learning_rate, weight_decay=weight_decay
+        )
+        return changed
+
+    def num_groups(self, batch_size: int) -> int:
+        """Return in how many groups of examples a batch is divided, each of which gets a gradient of its own.
+
+        Raises:
+            InvalidArgument: the batch is too small to be divided.
+        """
+        return 1
+
+    def combine(
+        self, gradients: Iterable[Float[Tensor, "replicas params"]]
+    ) -> Float[Tensor, "replicas params"]:
+        """Return one gradient for those of the groups, where there are several.
+
+        They come one after another in one buffer, which may be overwritten and which the next one overwrites.
+        """
+        (gradient,) = gradients
+        return gradient
 
     @abstractmethod
     def update(self, update: Update) -> None:

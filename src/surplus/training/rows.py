@@ -1,6 +1,6 @@
 """What an engine keeps of each replica besides the network's buffers, and what an update does with it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import final
 
 import torch
@@ -8,8 +8,10 @@ from jaxtyping import Bool, Float, Shaped
 from torch import Tensor
 
 from surplus.base import InvalidArgument
+from surplus.training.coordinates import Coordinates
 from surplus.training.layout import Layout, crop
 from surplus.training.optimizer import Update
+from surplus.training.optimizers.subspace import subspace_of
 from surplus.training.spec import Training
 
 
@@ -20,6 +22,7 @@ class Rows:
     Args:
         layout: Where each parameter sits in a row.
         trainings: How each replica is trained: alike but for learning rate and weight decay.
+        seeds: The replicas' seeds, which random subspaces are drawn from.
         device: Where the rows lie.
     """
 
@@ -30,7 +33,13 @@ class Rows:
     loss_count: int
     _kept: Float[Tensor, "replicas params"] | None
 
-    def __init__(self, layout: Layout, trainings: Sequence[Training], device: torch.device) -> None:
+    def __init__(
+        self,
+        layout: Layout,
+        trainings: Sequence[Training],
+        seeds: Sequence[int],
+        device: torch.device,
+    ) -> None:
         self.layout = layout
         self._device = device
         self._optimizer = trainings[0].optimizer
@@ -41,11 +50,41 @@ class Rows:
         count = len(trainings)
         self.parameters = layout.rows(count, device)
         self.gradients = layout.rows(count, device)
-        self._slots = {name: layout.rows(count, device) for name in self._optimizer.slots}
+        subspace = subspace_of(self._optimizer)
+        self._coordinates = None
+        if subspace is not None:
+            self._coordinates = Coordinates(subspace, layout, seeds, device)
+        trained = self.parameters if self._coordinates is None else self._coordinates.rows
+        self._slots = {name: torch.zeros_like(trained) for name in self._optimizer.slots}
         self._kept = None
         self._updates = 0
         self.loss_sum = torch.zeros(count, device=device, dtype=torch.float64)
         self.loss_count = 0
+
+    def gather(
+        self,
+        groups: Sequence[slice],
+        differentiate: Callable[[int, slice], Float[Tensor, " replicas"]],
+    ) -> Float[Tensor, " replicas"]:
+        """Fill the gradients' rows by what the optimiser makes of the gradients of groups of examples.
+
+        Args:
+            groups: The groups, as parts of the batch.
+            differentiate: Fills the gradients' rows by those of a group, given its number and the group, and returns
+                the group's mean losses.
+
+        Returns:
+            The mean losses over all examples.
+        """
+        total = torch.zeros_like(self.loss_sum)
+
+        def gradients() -> Iterator[Float[Tensor, "replicas params"]]:
+            for place, group in enumerate(groups):
+                total.add_(differentiate(place, group), alpha=group.stop - group.start)
+                yield self.gradients
+
+        self.gradients.copy_(self._optimizer.combine(gradients()))
+        return total / groups[-1].stop
 
     def update(self, losses: Float[Tensor, " replicas"], amount: float) -> None:
         """Update every replica once by the gradients that lie in their rows.
@@ -57,10 +96,15 @@ class Rows:
         self.loss_sum += losses
         self.loss_count += 1
         self._updates += 1
+        parameters, gradients = self.parameters, self.gradients
+        if self._coordinates is not None:
+            self._coordinates.begin(self.parameters)
+            kept = gradients if self._kept is None else gradients.mul_(self._kept)
+            parameters, gradients = self._coordinates.rows, self._coordinates.pulled(kept)
         self._optimizer.update(
             Update(
-                self.parameters,
-                self.gradients,
+                parameters,
+                gradients,
                 self._slots,
                 self._rates * amount,
                 self._decays,
@@ -68,11 +112,15 @@ class Rows:
                 self._updates,
             )
         )
+        if self._coordinates is not None:
+            self._coordinates.place_(self.parameters)
         if self._kept is not None:
             self.parameters.mul_(self._kept)
 
     def set_mask(self, replica: int, weights: Mapping[str, Bool[Tensor, "..."]]) -> None:
         """Make one replica keep to a mask from now on: what it removes is zero, and so is its optimiser state.
+
+        In a subspace the state belongs to coordinates, which move all parameters, and stays.
 
         Args:
             replica: Which.
@@ -85,16 +133,19 @@ class Rows:
         for name, kept in weights.items():
             crop(views[name][replica], self._shapes[name]).copy_(kept)
         removed = self._kept == 0  # not a product: a removed NaN or infinity must go, too
-        for rows in (self.parameters, *self._slots.values()):
+        slots = self._slots.values() if self._coordinates is None else ()
+        for rows in (self.parameters, *slots):
             rows.masked_fill_(removed, 0.0)
 
     def state(self, replica: int) -> dict[str, Shaped[Tensor, "..."]]:
         """Return one replica's optimiser state by slot and parameter, with its count of updates."""
         found = {
-            f"{slot}/{name}": crop(view[replica], self._shapes[name]).to("cpu", copy=True)
+            f"{slot}/{name}": view[replica].to("cpu", copy=True)
             for slot, rows in self._slots.items()
-            for name, view in self.layout.views(rows).items()
+            for name, view in self._named(rows).items()
         }
+        if self._coordinates is not None:
+            found |= self._coordinates.state(replica, self.parameters)
         found["updates"] = torch.tensor(self._updates)
         found["loss_sum"] = self.loss_sum[replica].to("cpu", copy=True)
         found["loss_count"] = torch.tensor(self.loss_count)
@@ -103,8 +154,10 @@ class Rows:
     def load_state(self, replica: int, tensors: Mapping[str, Shaped[Tensor, "..."]]) -> None:
         """Set one replica's optimiser state."""
         for slot, rows in self._slots.items():
-            for name, view in self.layout.views(rows).items():
-                crop(view[replica], self._shapes[name]).copy_(tensors[f"{slot}/{name}"])
+            for name, view in self._named(rows).items():
+                view[replica].copy_(tensors[f"{slot}/{name}"])
+        if self._coordinates is not None:
+            self._coordinates.load(replica, self.parameters, tensors)
         self._updates = int(tensors["updates"])
         self.loss_sum[replica] = tensors["loss_sum"]
         self.loss_count = int(tensors["loss_count"])
@@ -115,6 +168,13 @@ class Rows:
         self.loss_sum.zero_()
         self.loss_count = 0
         return means
+
+    def _named(self, rows: Float[Tensor, "replicas _"]) -> dict[str, Float[Tensor, "replicas ..."]]:
+        """Return what lies in a slot by name, without padding: an entry for each parameter, or for each coordinate."""
+        if self._coordinates is not None:
+            return {"coordinates": self._coordinates.view(rows)}
+        views = self.layout.views(rows)
+        return {name: crop(view, self._shapes[name]) for name, view in views.items()}
 
 
 def check_tensors(

@@ -53,6 +53,7 @@ class Training:
             )
         if self.batch_size < 1:
             raise InvalidArgument(f"`batch_size` is {self.batch_size}; it must be at least 1.")
+        self.optimizer.num_groups(self.batch_size)  # refuses a batch that it cannot divide
         if any(step < 0 for step in self.forks):
             raise InvalidArgument(f"`forks` is {self.forks}; it holds steps, counted from 0.")
 
