@@ -86,3 +86,13 @@ def _without(basis: Tensor, vector: Tensor) -> Tensor:
         if float(rest.norm()) > 1e-8 and len(columns) < basis.shape[1]:
             columns.append(rest / rest.norm())
     return torch.stack(columns[1:], dim=1) if len(columns) > 1 else basis[:, :0]
+
+
+def spectral(W: Tensor) -> float:
+    """Return the largest singular value, by going back and forth until nothing changes."""
+    x = [1.0 + unit for unit in range(W.shape[1])]
+    for _ in range(10_000):
+        y = [dot(row, x) for row in W.tolist()]
+        x = [dot(column, y) for column in W.T.tolist()]
+        x = [value / length(x) for value in x]
+    return length([dot(row, x) for row in W.tolist()])

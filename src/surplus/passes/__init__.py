@@ -8,6 +8,7 @@ What lives here:
 - `SpanningTree`, the components of a weighted graph at every cut-off;
 - `spherical_centres`, clusters of directions, and `degrees_to` them;
 - `leading_subspace`, the `principal_degrees` between two, `random_degrees`, and `relative_residuals` outside one;
+- `margins` of a classifier's examples, as `Margins`;
 - `Estimate`: `mean_estimate`, `share_estimate` and the `difference` of two, with their intervals;
 - `Data`, what the engines are given, and `batches` of it; `activations`, the outputs of a group's units;
 - `observe`, the one pass over the data that gathers the `Statistics` that are `Wanted`: `Comoments`, `Firing` and
@@ -35,6 +36,7 @@ from surplus.passes.gram import (
     frame_potential_bounds,
     squared_overlaps,
 )
+from surplus.passes.margins import Margins, margins
 from surplus.passes.observing import Statistics, Wanted, chunks, observe
 from surplus.passes.pairs import (
     mean_cosine_distance,
@@ -63,6 +65,7 @@ __all__ = [
     "Downstream",
     "Estimate",
     "Firing",
+    "Margins",
     "Performance",
     "Quantity",
     "Reached",
@@ -84,6 +87,7 @@ __all__ = [
     "frame_potential_bounds",
     "keep_to",
     "leading_subspace",
+    "margins",
     "mean_cosine_distance",
     "mean_estimate",
     "nearest",
