@@ -8,6 +8,7 @@ What lives here:
 - `SpanningTree`, the components of a weighted graph at every cut-off;
 - `spherical_centres`, clusters of directions, and `degrees_to` them;
 - `leading_subspace`, the `principal_degrees` between two, `random_degrees`, and `relative_residuals` outside one;
+- `path_norm`, a sum over all paths through a network;
 - `margins` of a classifier's examples, as `Margins`;
 - `Estimate`: `mean_estimate`, `share_estimate` and the `difference` of two, with their intervals;
 - `Data`, what the engines are given, and `batches` of it; `activations`, the outputs of a group's units;
@@ -44,6 +45,7 @@ from surplus.passes.pairs import (
     pair_cosines,
     signed_frame_potential,
 )
+from surplus.passes.path_norm import path_norm
 from surplus.passes.performance import Performance, performance
 from surplus.passes.removals import Removals, Singles
 from surplus.passes.spanning import SpanningTree
@@ -95,6 +97,7 @@ __all__ = [
     "num_parameters",
     "observe",
     "pair_cosines",
+    "path_norm",
     "performance",
     "principal_degrees",
     "random_degrees",
