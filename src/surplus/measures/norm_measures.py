@@ -51,15 +51,16 @@ class NormMeasures(Measure):
 
     def measure(self, seen: Observed) -> Iterator[Finding]:
         """Yield the norms of each weight, the logarithms of the measures, the margin, and the measures over it."""
-        norms = list(_norms(seen))
-        for each in norms:
-            yield from each.findings
+        W = seen.matrices()
+        spectral = {name: spectral_norm(each) for name, each in W.items()}
+        frobenius = {name: float(each.norm()) for name, each in W.items()}
+        yield from _each(seen, spectral, frobenius)
         start = None
         try:
             start = seen.initial_matrices()
         except Untreated as reason:
             yield untreated(str(reason))
-        logarithms = _logarithms(norms, seen.matrices(), start)
+        logarithms = _logarithms(spectral, frobenius, W, start)
         note = None if is_chain(seen.model) else NO_CHAIN
         for quantity, value in logarithms.items():
             yield Finding(quantity=f"log10_{quantity}", value=value, note=_why(value, note))
@@ -90,25 +91,15 @@ class NormMeasures(Measure):
                 yield replace(finding, value=value - math.log10(margin), note=note)
 
 
-@dataclass(frozen=True, slots=True)
-class _Norms:
-    name: str
-    spectral: float
-    frobenius: float
-    findings: tuple[Finding, ...]
-
-
-def _norms(seen: Observed) -> Iterator[_Norms]:
-    shapes = {name: parameter.dim() for name, parameter in seen.model.named_parameters()}
-    for name, W in seen.matrices().items():
-        spectral, frobenius = spectral_norm(W), float(W.norm())
+def _each(
+    seen: Observed, spectral: Mapping[str, float], frobenius: Mapping[str, float]
+) -> Iterator[Finding]:
+    axes = {name: parameter.dim() for name, parameter in seen.model.named_parameters()}
+    for name, value in spectral.items():
         layer = name.removesuffix(".weight")
-        note = FLATTENED if shapes[name] > 2 else None
-        found = (
-            Finding(quantity="spectral_norm", value=spectral, layer=layer, note=note),
-            Finding(quantity="frobenius_norm", value=frobenius, layer=layer),
-        )
-        yield _Norms(name, spectral, frobenius, found)
+        note = FLATTENED if axes[name] > 2 else None
+        yield Finding(quantity="spectral_norm", value=value, layer=layer, note=note)
+        yield Finding(quantity="frobenius_norm", value=frobenius[name], layer=layer)
 
 
 def spectral_norm(W: Float[Tensor, "rows columns"]) -> float:
@@ -123,10 +114,12 @@ def spectral_norm(W: Float[Tensor, "rows columns"]) -> float:
 
 
 def _logarithms(
-    norms: list[_Norms], W: Mapping[str, Tensor], Z: Mapping[str, Tensor] | None
+    spectral: Mapping[str, float],
+    frobenius: Mapping[str, float],
+    W: Mapping[str, Tensor],
+    Z: Mapping[str, Tensor] | None,
 ) -> dict[str, float | None]:
     """Return log10 of each measure; None where it is zero or there is no direction to scale by."""
-    spectral = {each.name: each.spectral for each in norms}
     if not spectral or min(spectral.values()) == 0:
         return dict.fromkeys(("product_of_spectral_norms", "product_of_frobenius_norms"))
     product = sum(math.log10(each) for each in spectral.values())
@@ -135,7 +128,6 @@ def _logarithms(
         total = sum((length / spectral[name]) ** power for name, length in lengths.items())
         return product + math.log10(total) / power if total > 0 else None
 
-    frobenius = {each.name: each.frobenius for each in norms}
     found: dict[str, float | None] = {
         "product_of_spectral_norms": product,
         "product_of_frobenius_norms": sum(math.log10(each) for each in frobenius.values()),
