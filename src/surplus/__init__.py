@@ -13,7 +13,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from surplus import interop, masks, methods, nets, scores, tasks, training, viewer
+    from surplus import interop, masks, measures, methods, nets, scores, tasks, training, viewer
     from surplus.base import SurplusError, Table, cite
     from surplus.edits.cutting import cut
     from surplus.edits.edits import Edits
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from surplus.masks.scores import Scores
     from surplus.methods.context import Context
     from surplus.methods.launch import train
+    from surplus.methods.measure import measure
     from surplus.methods.runs import model_of, spec_of
     from surplus.passes.comparison import compare
     from surplus.passes.removals import Removals
@@ -74,7 +75,7 @@ _HOMES = {
         "split_",
     ),
     "masks": ("Mask", "Scores", "enforce", "keep"),
-    "methods": ("Context", "model_of", "spec_of", "train"),
+    "methods": ("Context", "measure", "model_of", "spec_of", "train"),
     "passes": ("Removals", "compare", "keep_to", "stand_ins"),
     "scores": ("score",),
     "store": ("Run", "Store"),
@@ -82,7 +83,17 @@ _HOMES = {
     "units": ("Units", "find_units"),
     "viewer": ("write_report",),
 }
-_ROOMS = ("interop", "masks", "methods", "nets", "scores", "tasks", "training", "viewer")
+_ROOMS = (
+    "interop",
+    "masks",
+    "measures",
+    "methods",
+    "nets",
+    "scores",
+    "tasks",
+    "training",
+    "viewer",
+)
 _WHERE = {name: room for room, names in _HOMES.items() for name in names}
 
 __all__ = [
@@ -120,6 +131,8 @@ __all__ = [
     "keep_to",
     "load",
     "masks",
+    "measure",
+    "measures",
     "merge",
     "merge_",
     "mergeable",

@@ -100,6 +100,34 @@ class Table:
             ) from missing
         return pandas.DataFrame(self.columns)
 
+    def to_parquet(self) -> bytes:
+        """Return the contents of a Parquet file, with the columns' units in their metadata (extra `parquet`).
+
+        Raises:
+            SurplusError: pyarrow is not installed, or a column mixes words and numbers, which Parquet cannot hold.
+        """
+        try:
+            import pyarrow
+            from pyarrow import parquet
+        except (ImportError, RuntimeError) as missing:
+            raise InvalidArgument(
+                "`to_parquet` needs pyarrow: pip install 'surplus[parquet]'."
+            ) from missing
+        fields, columns = [], []
+        for name, cells in self.columns.items():
+            try:
+                column = pyarrow.array(_of_one_type(cells))
+            except pyarrow.ArrowInvalid as mixed:
+                raise InvalidArgument(
+                    f"The column `{name}` mixes words and numbers, which Parquet cannot hold; write CSV."
+                ) from mixed
+            about = {"unit": self.units[name]} if name in self.units else None
+            fields.append(pyarrow.field(name, column.type, metadata=about))
+            columns.append(column)
+        sink = pyarrow.BufferOutputStream()
+        parquet.write_table(pyarrow.Table.from_arrays(columns, schema=pyarrow.schema(fields)), sink)
+        return sink.getvalue().to_pybytes()
+
     def __str__(self) -> str:
         shown = [[_show(cell) for cell in cells] for cells in self.columns.values()]
         lines = []
@@ -126,6 +154,13 @@ class Table:
         return [
             f"{name} [{self.units[name]}]" if name in self.units else name for name in self.columns
         ]
+
+
+def _of_one_type(cells: list[Cell]) -> list[Cell]:
+    """Return whole numbers among fractions as fractions: a column has one type."""
+    fractions = any(isinstance(cell, float) for cell in cells)
+    whole = (int, float) if fractions else ()
+    return [float(cell) if type(cell) in whole else cell for cell in cells]  # type: ignore[arg-type]
 
 
 def _show(cell: Cell) -> str:

@@ -15,6 +15,7 @@ COMMANDS = {
     "demo": "Train a network on embedded data and see which of its units can go.",
     "train": "Train a network; its history is kept in a run folder.",
     "prune": "Remove units of a trained network by several criteria; cut it on request.",
+    "measure": "Say how redundant a network is, where, and of what kind.",
     "export": "Write a model as ONNX or as a program of torch.export, checked by running it.",
     "runs": "List, show and delete runs.",
     "report": "Write all that is known about a run into one HTML file.",

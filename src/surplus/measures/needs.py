@@ -14,6 +14,7 @@ Need = Literal[
     "deltas",  # second moments of what weights receive and of the gradients passed back to them
     "gradients",  # gradients of single examples
     "labels",  # sums by class, and whatever else looks at labels
+    "history",  # the weights at all times of a run
 ]
 OF_DATA = frozenset({"activations", "cross_layer", "firing", "deltas", "gradients", "labels"})
 

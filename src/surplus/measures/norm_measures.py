@@ -30,8 +30,8 @@ class NormMeasures(Measure):
     spectral complexity prod s_i (sum_i (|W_i - Z_i|_{2,1} / s_i)^{2/3})^{3/2}, and prod s_i (sum_i F_i^2 / s_i^2)^{1/2}
     with F_i or with the distance from initialisation. |A|_{2,1} is the sum of the norms of A's rows, the units. All are
     stated as logarithms to base 10, since products over layers explode; divided by the margin they measure capacity
-    (larger = less is promised). The margin is a low percentile over the training examples, as none is safe from
-    outliers. Constants, widths and logarithms of the published bounds are left out; input norms and n stand beside.
+    (larger = less is promised). The margin is a low percentile over the examples (choose those of training), since the
+    least one is that of an outlier. Constants, widths and logarithms of the published bounds are left out; input norms and n stand beside.
 
     Products bound chains with activation functions of slope 1 at most. Biases and normalisations do not count, and
     convolutions enter as flattened matrices.
@@ -72,9 +72,8 @@ class NormMeasures(Measure):
     def _at_margin(
         self, seen: Observed, logarithms: Mapping[str, float | None], note: str | None
     ) -> Iterator[Finding]:
-        data = seen.examples() if seen.parts is None else seen.parts.train
         try:
-            found = margins(seen.model, data)
+            found = margins(seen.model, seen.examples())
         except InvalidArgument as reason:
             raise Untreated(str(reason)) from reason
         margin, n = float(found.margins.quantile(self.percentile / 100)), len(found.margins)

@@ -5,9 +5,10 @@ What lives here:
 - `spec_of`, `model_of` and `units_of`, from a run's folder back to objects; `address`, from a spec to its folder;
 - the family `Method`, procedures on a run whose `Results` are kept beside it, one per file;
 - `Subject`, the network that a method works on, as `subject_of_run` and `subject_of_bundle` return it;
+- `measure`, which asks measures about a model or a run;
 - `best_cut`, the choice between criteria on validation.
 
-May import: `base`, `store`, `units`, `masks`, `edits`, `passes`, `scores`, `training`.
+May import: `base`, `store`, `units`, `masks`, `edits`, `passes`, `scores`, `measures`, `training`.
 To add a method: one file with a final member of `Method` whose `compute` returns tables.
 """
 
@@ -15,6 +16,7 @@ from surplus.base import discover
 from surplus.methods.choosing import best_cut
 from surplus.methods.context import Context
 from surplus.methods.launch import train, train_all
+from surplus.methods.measure import measure
 from surplus.methods.method import Method
 from surplus.methods.results import Results
 from surplus.methods.runs import address, model_of, spec_of, units_of
@@ -29,6 +31,7 @@ __all__ = [  # noqa: PLE0604 - the members are found, not listed
     "Subject",
     "address",
     "best_cut",
+    "measure",
     "model_of",
     "spec_of",
     "subject_of_bundle",

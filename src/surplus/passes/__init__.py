@@ -11,7 +11,8 @@ What lives here:
 - `path_norm`, a sum over all paths through a network;
 - `margins` of a classifier's examples, as `Margins`;
 - `Estimate`: `mean_estimate`, `share_estimate` and the `difference` of two, with their intervals;
-- `Data`, what the engines are given, and `batches` of it; `activations`, the outputs of a group's units;
+- `Data`, what the engines are given, `batches` of it, and a `Sample` as `sampled` draws it; `activations`, the outputs
+  of a group's units;
 - `observe`, the one pass over the data that gathers the `Statistics` that are `Wanted`: `Comoments`, `Firing` and
   `ClassSums`; `chunks` of batches;
 - `stand_ins`, removed units as combinations of the kept ones, fitted to activations;
@@ -48,6 +49,7 @@ from surplus.passes.pairs import (
 from surplus.passes.path_norm import path_norm
 from surplus.passes.performance import Performance, performance
 from surplus.passes.removals import Removals, Singles
+from surplus.passes.sampling import Sample, sampled
 from surplus.passes.spanning import SpanningTree
 from surplus.passes.spherical import degrees_to, spherical_centres
 from surplus.passes.standing_in import stand_ins
@@ -72,6 +74,7 @@ __all__ = [
     "Quantity",
     "Reached",
     "Removals",
+    "Sample",
     "Singles",
     "SpanningTree",
     "Statistics",
@@ -102,6 +105,7 @@ __all__ = [
     "principal_degrees",
     "random_degrees",
     "relative_residuals",
+    "sampled",
     "share_estimate",
     "signed_frame_potential",
     "spherical_centres",

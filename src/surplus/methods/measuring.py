@@ -1,0 +1,105 @@
+"""Measuring a run: what measures find at one of its snapshots."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from torch import Tensor
+
+from surplus.base import InvalidArgument, register
+from surplus.measures import Measure, check_measures, findings, observed, table_of
+from surplus.measures.observed import Observed
+from surplus.methods.context import Context
+from surplus.methods.method import Method
+from surplus.methods.results import Results
+from surplus.methods.runs import model_of, spec_of, units_of
+from surplus.passes import sampled
+from surplus.store import Run
+
+PartName = Literal["train", "validation", "test"]
+
+
+@register("measuring")
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Measuring(Method):
+    """Ask measures about the network of a run at one snapshot; `findings` has one row per number found.
+
+    All that several measures need is gathered in one pass over a sample of one part of the data. What judges a choice
+    is judged on the validation part, and what compares parts sees them all.
+
+    Reference: own; decisions/0013-measuring.md.
+    """
+
+    by: tuple[Measure, ...]
+    """The measures."""
+    at: int | None = None
+    """The step of the snapshot; None takes the last."""
+    part: PartName = "train"
+    """The part of the data to look at."""
+    num_examples: int | None = 10_000
+    """How many examples of it at most, drawn by the seed; None takes all."""
+    layers: tuple[str, ...] | None = None
+    """The layers; None takes all that have weights."""
+    seed: int = 0
+    """Of whatever is drawn."""
+    against: str | None = None
+    """A second run in the same folder of runs, to compare with, by its name."""
+    against_at: int | None = None
+    """The step of its snapshot; None takes the last."""
+
+    def __post_init__(self) -> None:
+        check_measures(self.by)
+        if self.num_examples is not None and self.num_examples < 1:
+            raise InvalidArgument(
+                f"`num_examples` is {self.num_examples}; it must be at least 1, or None for all."
+            )
+
+    def steps(self, run: Run) -> list[int]:
+        """Return the snapshot; and the first one, or all, if a measure looks at initialisation, or at all times."""
+        known = sorted(run.snapshots())
+        needs = {need for measure in self.by for need in measure.needs}
+        chosen = {self.step_of(run)}
+        if "history" in needs:
+            chosen |= set(known)
+        if "init_weights" in needs and 0 in known:
+            chosen.add(0)
+        return sorted(chosen)
+
+    def step_of(self, run: Run) -> int:
+        """Return the step of the snapshot that is measured."""
+        return max(run.snapshots(), default=-1) if self.at is None else self.at
+
+    def compute(self, run: Run, context: Context) -> Results:
+        """Measure the network."""
+        seen = self.seen(run, context)
+        if self.against is not None:
+            second = replace(self, against=None, at=self.against_at)
+            seen = replace(seen, other=second.seen(context.store.find(self.against), context))
+        table = table_of(findings(seen, self.by), step=self.step_of(run))
+        return Results(tables={"findings": table})
+
+    def seen(self, run: Run, context: Context) -> Observed:
+        """Return all that measures may look at."""
+        model, mask = model_of(run, self.step_of(run))
+        parts = context.parts(spec_of(run).task)
+        units = units_of(run, model, context)
+        if mask is not None and mask.over == "units":
+            mask = mask.bind(units)
+        first = model_of(run, 0)[0].state_dict() if 0 in run.snapshots() else None
+        return observed(
+            model,
+            units,
+            self.by,
+            sampled(getattr(parts, self.part), self.num_examples, self.seed),
+            layers=self.layers,
+            parts=parts,
+            initial=first,
+            mask=mask,
+            history=lambda: _history(run),
+            seed=self.seed,
+        )
+
+
+def _history(run: Run) -> Iterable[tuple[int, Mapping[str, Tensor]]]:
+    for step in sorted(run.snapshots()):
+        yield step, model_of(run, step)[0].state_dict()
