@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from asking import dense, notes, of_layer, seen_of
-from surplus.base import Parts
+from surplus.base import InvalidArgument, Parts
 from surplus.measures import GeneralisationGap, findings
 
 MEASURE = GeneralisationGap()
@@ -68,3 +68,16 @@ def test_without_parts_or_labels_it_says_so():
     assert notes(MEASURE, seen(values, values)) == {None: "the targets are not class labels"}
     found = notes(MEASURE, seen(part(1, 0), part(2, 2)))
     assert "holds only one example" in found[None]
+
+
+def test_a_sample_of_each_part_is_enough():
+    measure = GeneralisationGap(num_examples=6)
+    found = findings(seen(part(10, 0), part(6, 4)), (measure,))
+    assert all(finding.n == 6 for _, finding in found)
+    assert of_layer(measure, seen(part(10, 0), part(6, 4)), None)["train_accuracy"] == 1
+
+
+@pytest.mark.message
+def test_of_one_example_no_spread_can_be_told():
+    with pytest.raises(InvalidArgument, match="`num_examples` is 1; it must be at least 2"):
+        GeneralisationGap(num_examples=1)

@@ -86,3 +86,33 @@ def _without(basis: Tensor, vector: Tensor) -> Tensor:
         if float(rest.norm()) > 1e-8 and len(columns) < basis.shape[1]:
             columns.append(rest / rest.norm())
     return torch.stack(columns[1:], dim=1) if len(columns) > 1 else basis[:, :0]
+
+
+def spectral(W: Tensor) -> float:
+    """Return the largest singular value, by going back and forth until nothing changes."""
+    x = [1.0 + unit for unit in range(W.shape[1])]
+    for _ in range(10_000):
+        y = [dot(row, x) for row in W.tolist()]
+        x = [dot(column, y) for column in W.T.tolist()]
+        x = [value / length(x) for value in x]
+    return length([dot(row, x) for row in W.tolist()])
+
+
+def paths(layers: list[tuple[Tensor, Tensor | None]], power: int) -> float:
+    """Return the sum over all paths through layers of (matrix, bias), walked one by one from their ends.
+
+    A path ends at an output and begins at an input or where a bias comes in.
+    """
+
+    def leading_to(layer: int, unit: int) -> float:
+        """Add up the paths that lead to a unit of a layer; to an input leads the empty one."""
+        if layer < 0:
+            return 1.0
+        matrix, bias = layers[layer]
+        total = 0.0 if bias is None else abs(float(bias[unit])) ** power
+        for before, weight in enumerate(matrix[unit].tolist()):
+            if weight:
+                total += abs(weight) ** power * leading_to(layer - 1, before)
+        return total
+
+    return sum(leading_to(len(layers) - 1, unit) for unit in range(len(layers[-1][0])))

@@ -9,12 +9,20 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
-from surplus.base import register
+from surplus.base import InvalidArgument, register
 from surplus.measures.finding import Finding
 from surplus.measures.measure import Measure
 from surplus.measures.observed import Observed
 from surplus.measures.untreated import Untreated
-from surplus.passes import Data, Estimate, batches, difference, mean_estimate, share_estimate
+from surplus.passes import (
+    Data,
+    Estimate,
+    batches,
+    difference,
+    mean_estimate,
+    sampled,
+    share_estimate,
+)
 from surplus.units import evaluating, left_as_found
 
 
@@ -34,13 +42,22 @@ class GeneralisationGap(Measure):
     references: ClassVar = ("wilson1927probable", "newcombe1998interval")
     needs: ClassVar = ("labels",)
 
+    num_examples: int | None = 10_000
+    """How many examples of each part at most, drawn by the seed; None takes all."""
+
+    def __post_init__(self) -> None:
+        if self.num_examples is not None and self.num_examples < 2:
+            raise InvalidArgument(
+                f"`num_examples` is {self.num_examples}; it must be at least 2, or None for all."
+            )
+
     def measure(self, seen: Observed) -> Iterator[Finding]:
         """Yield accuracies, losses and gaps with their 95 % intervals."""
         if seen.parts is None:
             seen.examples()
             raise Untreated("training and test examples are not known apart: pass `parts=`")
-        train_loss, train_accuracy = _judged(seen, seen.parts.train)
-        test_loss, test_accuracy = _judged(seen, seen.parts.test)
+        train_loss, train_accuracy = self._judged(seen, seen.parts.train)
+        test_loss, test_accuracy = self._judged(seen, seen.parts.test)
         found = {
             "train_accuracy": train_accuracy,
             "test_accuracy": test_accuracy,
@@ -50,7 +67,12 @@ class GeneralisationGap(Measure):
             "loss_gap": difference(test_loss, train_loss),
         }
         for quantity, (value, lower, upper, n) in found.items():
-            yield Finding(quantity=quantity, value=value, lower=lower, upper=upper, n=n)
+            yield Finding(
+                quantity=quantity, value=value, lower=lower, upper=upper, n=n, seed=seen.seed
+            )
+
+    def _judged(self, seen: Observed, data: Data) -> tuple[Estimate, Estimate]:
+        return _judged(seen, sampled(data, self.num_examples, seen.seed))
 
 
 def _judged(seen: Observed, data: Data) -> tuple[Estimate, Estimate]:

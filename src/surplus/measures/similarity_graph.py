@@ -35,6 +35,7 @@ class SimilarityGraph(Measure):
     """
 
     references: ClassVar = ("heitmann2020sources", "gower1969minimum")
+    needs: ClassVar = ("weights", "history")
 
     degrees: float = 60.0
     """The default cut-off, as the angle that two units may lie apart."""

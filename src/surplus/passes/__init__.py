@@ -8,6 +8,8 @@ What lives here:
 - `SpanningTree`, the components of a weighted graph at every cut-off;
 - `spherical_centres`, clusters of directions, and `degrees_to` them;
 - `leading_subspace`, the `principal_degrees` between two, `random_degrees`, and `relative_residuals` outside one;
+- `path_norm`, a sum over all paths through a network;
+- `margins` of a classifier's examples, as `Margins`;
 - `Estimate`: `mean_estimate`, `share_estimate` and the `difference` of two, with their intervals;
 - `Data`, what the engines are given, `batches` of it, and a `Sample` as `sampled` draws it (`drawn`: which
   examples); `activations`, the outputs
@@ -23,6 +25,10 @@ What lives here:
   `Passed` for a batch, with the `Rows` of weight matrices, `gradient_gram` and `squared_norms`; over data,
   `gradient_sample` (a `GradientSample`), each `CoherenceQuantity` of its `Coherence`, and `gradient_grams`;
   `cross_entropies`, the loss;
+- `Data`, what the engines are given, `batches` of it, and a `Sample` as `sampled` draws it; `activations`, the outputs
+  of a group's units;
+- `observe`, the one pass over the data that gathers the `Statistics` that are `Wanted`: `Comoments`, `Firing` and
+  `ClassSums`; `chunks` of batches;
 - `stand_ins`, removed units as combinations of the kept ones, fitted to activations;
 - in the folder `spectra`: singular values, the law of noise and its fit, power laws in tails, ranks, phases;
 - `performance`, which returns a `Performance`; `num_parameters`, `num_macs` and `file_bytes`, what a network costs;
@@ -60,6 +66,7 @@ from surplus.passes.gram import (
 )
 from surplus.passes.intervals import Interval, interval
 from surplus.passes.linking import linked
+from surplus.passes.margins import Margins, margins
 from surplus.passes.observing import Statistics, Wanted, chunks, observe
 from surplus.passes.pairs import (
     mean_cosine_distance,
@@ -67,10 +74,13 @@ from surplus.passes.pairs import (
     pair_cosines,
     signed_frame_potential,
 )
+from surplus.passes.path_norm import path_norm
 from surplus.passes.performance import Performance, performance
 from surplus.passes.readout import Readout, refusal, runs_of
 from surplus.passes.removals import Removals, Singles, removal_macs
 from surplus.passes.sampling import Sample, drawn, sampled
+from surplus.passes.removals import Removals, Singles
+from surplus.passes.sampling import Sample, sampled
 from surplus.passes.spanning import SpanningTree
 from surplus.passes.spherical import degrees_to, spherical_centres
 from surplus.passes.standing_in import stand_ins
@@ -99,6 +109,7 @@ __all__ = [
     "GradientSample",
     "Interval",
     "Passed",
+    "Margins",
     "Performance",
     "Quantity",
     "Reached",
@@ -135,6 +146,7 @@ __all__ = [
     "keep_to",
     "leading_subspace",
     "linked",
+    "margins",
     "mean_cosine_distance",
     "mean_estimate",
     "nearest",
@@ -143,6 +155,7 @@ __all__ = [
     "num_parameters",
     "observe",
     "pair_cosines",
+    "path_norm",
     "performance",
     "principal_degrees",
     "random_degrees",
