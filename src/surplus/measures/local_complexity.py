@@ -132,7 +132,7 @@ def _total(seen: Observed, found: Mapping[str, SignChanges], left_out: list[str]
 
 
 def _mean(seen: Observed, changes: SignChanges, note: str | None = None) -> Finding:
-    value, lower, upper, n = mean_estimate(changes.counts)
+    value, lower, upper, n = mean_estimate(changes.counts.double())
     return Finding(
         quantity="local_complexity",
         value=value,
