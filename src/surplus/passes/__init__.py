@@ -79,8 +79,6 @@ from surplus.passes.performance import Performance, performance
 from surplus.passes.readout import Readout, refusal, runs_of
 from surplus.passes.removals import Removals, Singles, removal_macs
 from surplus.passes.sampling import Sample, drawn, sampled
-from surplus.passes.removals import Removals, Singles
-from surplus.passes.sampling import Sample, sampled
 from surplus.passes.spanning import SpanningTree
 from surplus.passes.spherical import degrees_to, spherical_centres
 from surplus.passes.standing_in import stand_ins
@@ -108,8 +106,8 @@ __all__ = [
     "Ghost",
     "GradientSample",
     "Interval",
-    "Passed",
     "Margins",
+    "Passed",
     "Performance",
     "Quantity",
     "Reached",
