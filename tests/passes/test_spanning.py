@@ -13,7 +13,7 @@ def test_the_components_are_those_of_all_edges(size, seed, levels):
     weights = torch.randint(0, levels, (size, size), generator=generator).double()
     weights = weights.tril(-1) + weights.tril(-1).T
     tree = SpanningTree(weights)
-    for cut_off in [*range(levels), 0.5]:
+    for cut_off in [*map(float, range(levels)), 0.5]:
         expected = components(weights.tolist(), cut_off)
         assert tree.num_components(cut_off) == len(expected)
         labels = tree.components(cut_off).tolist()

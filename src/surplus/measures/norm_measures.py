@@ -31,7 +31,8 @@ class NormMeasures(Measure):
     with F_i or with the distance from initialisation. |A|_{2,1} is the sum of the norms of A's rows, the units. All are
     stated as logarithms to base 10, since products over layers explode; divided by the margin they measure capacity
     (larger = less is promised). The margin is a low percentile over the examples (choose those of training), since the
-    least one is that of an outlier. Constants, widths and logarithms of the published bounds are left out; input norms and n stand beside.
+    least one is that of an outlier. Constants, widths and logarithms of the published bounds are left out; input norms
+    and n stand beside.
 
     Products bound chains with activation functions of slope 1 at most. Biases and normalisations do not count, and
     convolutions enter as flattened matrices.
@@ -130,13 +131,13 @@ def _logarithms(
     found: dict[str, float | None] = {
         "product_of_spectral_norms": product,
         "product_of_frobenius_norms": sum(math.log10(each) for each in frobenius.values()),
-        "spectral_frobenius": scaled(frobenius, 2),
+        "spectral_frobenius": scaled(frobenius, 2.0),
     }
     if Z is not None:
         rows = {name: float((W[name] - Z[name]).norm(dim=1).sum()) for name in spectral}
         apart = {name: float((W[name] - Z[name]).norm()) for name in spectral}
         found["spectral_complexity"] = scaled(rows, 2 / 3)
-        found["spectral_frobenius_distance"] = scaled(apart, 2)
+        found["spectral_frobenius_distance"] = scaled(apart, 2.0)
     return found
 
 
