@@ -9,8 +9,9 @@ from torch import nn
 from measuring import found_by, numbers_of, seen_with
 from planted import batches
 from surplus.measures import FreeParameters, findings
+from surplus.measures.backward import NUM_EXAMPLES, Backward
 from surplus.measures.free_parameters import num_small_products
-from surplus.passes import Comoments, Statistics, Wanted
+from surplus.passes import Comoments, MatrixSums
 
 N = 40
 
@@ -25,8 +26,9 @@ def found_with(model, received, returned, measure=None, name="0.weight"):
     """What is found if the pass had given these rows for one weight matrix."""
     measure = measure or FreeParameters()
     seen = seen_with(measure, model, batches(N, (received.shape[1],), 3))
-    inputs, deltas = {name: summed(received)}, {name: summed(returned)}
-    seen.__dict__["statistics"] = Statistics(wanted=Wanted(), inputs=inputs, deltas=deltas)
+    sums = MatrixSums(None, torch.Generator())
+    sums.inputs[name], sums.deltas[name] = summed(received), summed(returned)
+    seen._kept[f"gradients of {NUM_EXAMPLES}"] = Backward(None, sums, [])
     return numbers_of([each for _, each in findings(seen, (measure,))], name)
 
 
@@ -114,7 +116,9 @@ def test_small_products():
 
 def test_matrices_that_the_pass_did_not_see_are_named(mlp):
     seen = seen_with(FreeParameters(), mlp, batches(N, (6,), 3))
-    seen.__dict__["statistics"] = Statistics(wanted=Wanted(), unseen={"2.weight": "it is odd"})
+    sums = MatrixSums(None, torch.Generator())
+    sums.unseen["2.weight"] = "it is odd"
+    seen._kept[f"gradients of {NUM_EXAMPLES}"] = Backward(None, sums, [])
     notes = {each.layer: each.note for _, each in findings(seen, (FreeParameters(),))}
     assert notes["2.weight"] == "what `2.weight` receives is not known: it is odd"
     assert notes["0.weight"].endswith("the pass did not look at it")

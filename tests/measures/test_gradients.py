@@ -244,7 +244,7 @@ def test_samples_are_those_of_the_seed(mlp):
 
 
 def test_one_sample_serves_all_measures(mlp, monkeypatch):
-    from surplus.measures import gradients as shared
+    from surplus.measures import backward as shared
 
     calls = []
     monkeypatch.setattr(

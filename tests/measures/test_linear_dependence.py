@@ -8,8 +8,9 @@ from torch import nn
 from measuring import found_by, numbers_of, seen_with, units_of
 from planted import batches, shaken
 from surplus.measures import LinearDependence, findings
+from surplus.measures.backward import NUM_EXAMPLES, Backward
 from surplus.nets import Conv2
-from surplus.passes import Comoments, Statistics, num_directions, unexplained
+from surplus.passes import Comoments, MatrixSums, num_directions, unexplained
 
 DATA = batches(30, (6,), 3)
 
@@ -99,11 +100,9 @@ def test_gradients_passed_back_are_treated_like_outputs(mlp):
     deltas.add(rows, 60)
     measure = LinearDependence(residuals=True)
     seen = seen_with(measure, mlp, DATA)
-    comoments = dict(seen.statistics.comoments)
-    statistics = Statistics(
-        wanted=seen.statistics.wanted, comoments=comoments, deltas={"0.weight": deltas}
-    )
-    seen.__dict__["statistics"] = statistics
+    sums = MatrixSums(None, torch.Generator())
+    sums.inputs["0.weight"] = sums.deltas["0.weight"] = deltas
+    seen._kept[f"gradients of {NUM_EXAMPLES}"] = Backward(None, sums, [])
     found = [
         each
         for _, each in findings(seen, (measure,))

@@ -11,10 +11,20 @@ from torch import Tensor, nn
 
 from surplus.base import InvalidArgument, Parts
 from surplus.masks import Mask
+from surplus.measures.backward import NUM_EXAMPLES, Backward, backward
 from surplus.measures.classifier import classifier_of
 from surplus.measures.needs import Need, wanted
 from surplus.measures.untreated import Untreated
-from surplus.passes import ClassSums, Comoments, CrossLayer, Data, Firing, Statistics, observe
+from surplus.passes import (
+    ClassSums,
+    Comoments,
+    CrossLayer,
+    Data,
+    Firing,
+    MatrixSums,
+    Statistics,
+    observe,
+)
 from surplus.units import Group, Units
 
 RECTIFIERS = ("relu", "relu_", "threshold", "threshold_", "clamp_min", "clamp_min_", "hardtanh")
@@ -175,13 +185,35 @@ class Observed:
             raise Untreated("the targets are not class labels")
         return self.statistics.class_sums[name]
 
+    def backward(self, num_examples: int | None = NUM_EXAMPLES) -> Backward:
+        """Return what one pass forward and back over a sample of the examples gave, for all who ask for as many.
+
+        Raises:
+            Untreated: there are no data, the model is no classifier on them, or it mixes its examples.
+        """
+        data, with_rows = self.examples(), "deltas" in self.needs
+        return self.once(
+            f"gradients of {num_examples}",
+            lambda: backward(self.model, data, num_examples, self.seed, self.positions, with_rows),
+        )
+
+    @property
+    def matrix_sums(self) -> MatrixSums:
+        """Second moments of what weight matrices receive and of the gradients passed back to their outputs.
+
+        Raises:
+            Untreated: as `backward`.
+        """
+        self._declared("deltas")
+        return self.backward().sums
+
     def input_comoments(self, parameter: str) -> Comoments:
         """Return means and covariances of what a weight matrix receives; rows are examples, or examples x positions.
 
         Raises:
             Untreated: there are no data, or what the parameter receives is not known.
         """
-        return self._of_matrix(lambda statistics: statistics.inputs, parameter)
+        return self._of_matrix(self.matrix_sums.inputs, parameter)
 
     def delta_comoments(self, parameter: str) -> Comoments:
         """Return the same of the gradients passed back to a weight matrix's outputs, of a sum of losses.
@@ -189,7 +221,7 @@ class Observed:
         Raises:
             Untreated: as `input_comoments`.
         """
-        return self._of_matrix(lambda statistics: statistics.deltas, parameter)
+        return self._of_matrix(self.matrix_sums.deltas, parameter)
 
     @property
     def classifier(self) -> tuple[str, nn.Linear]:
@@ -236,15 +268,11 @@ class Observed:
             raise Untreated("no weights compute its units")
         return vectors.double().cpu()
 
-    def _of_matrix(
-        self, which: Callable[[Statistics], Mapping[str, Comoments]], parameter: str
-    ) -> Comoments:
-        self._declared("deltas")
-        self.examples()
-        if parameter not in which(self.statistics):
-            reason = self.statistics.unseen.get(parameter, "the pass did not look at it")
+    def _of_matrix(self, found: Mapping[str, Comoments], parameter: str) -> Comoments:
+        if parameter not in found:
+            reason = self.matrix_sums.unseen.get(parameter, "the pass did not look at it")
             raise Untreated(f"what `{parameter}` receives is not known: {reason}")
-        return which(self.statistics)[parameter]
+        return found[parameter]
 
     def _check(self, name: str, need: Need) -> None:
         self._declared(need)

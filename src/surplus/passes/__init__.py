@@ -11,9 +11,8 @@ What lives here:
 - `path_norm`, a sum over all paths through a network;
 - `margins` of a classifier's examples, as `Margins`;
 - `Estimate`: `mean_estimate`, `share_estimate` and the `difference` of two, with their intervals;
-- `Data`, what the engines are given, `batches` of it, and a `Sample` as `sampled` draws it (`drawn`: which
-  examples); `activations`, the outputs
-  of a group's units, and `by_example`, which shapes them;
+- `Data`, what the engines are given, `batches` of it, and a `Sample` as `sampled` draws it (`drawn`: which examples);
+  `activations`, the outputs of a group's units, and `by_example`, which shapes them;
 - `observe`, the one pass over the data that gathers the `Statistics` that are `Wanted`: `Comoments`, `Firing`,
   `ClassSums`, `CrossLayer` and the `Readout`; `chunks` of batches; `cross_features`, a pass through several networks
   together; `runs_of` a module, and the `refusal` of those that do not fit;
@@ -23,7 +22,8 @@ What lives here:
   a spectrum;
 - `Ghost`, gradients of single examples without forming them (decisions/0014-gradients-from-the-graph.md): what it
   `Passed` for a batch, with the `Rows` of weight matrices, `gradient_gram` and `squared_norms`; over data,
-  `gradient_sample` (a `GradientSample`), each `CoherenceQuantity` of its `Coherence`, and `gradient_grams`;
+  `gradient_sample` (a `GradientSample`, and on the way `MatrixSums`), each `CoherenceQuantity` of its `Coherence`, and
+  `gradient_grams`;
   `cross_entropies`, the loss;
 - `Data`, what the engines are given, `batches` of it, and a `Sample` as `sampled` draws it; `activations`, the outputs
   of a group's units;
@@ -56,6 +56,7 @@ from surplus.passes.ghost.collecting import GradientSample, gradient_grams, grad
 from surplus.passes.ghost.engine import Ghost, Passed, squared_norms
 from surplus.passes.ghost.gram import gradient_gram
 from surplus.passes.ghost.loss import cross_entropies
+from surplus.passes.ghost.matrix_sums import MatrixSums
 from surplus.passes.ghost.rows import Rows
 from surplus.passes.gram import (
     directions,
@@ -107,6 +108,7 @@ __all__ = [
     "GradientSample",
     "Interval",
     "Margins",
+    "MatrixSums",
     "Passed",
     "Performance",
     "Quantity",

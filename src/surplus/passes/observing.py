@@ -56,12 +56,6 @@ class Statistics:
     """Of each layer's features: a unit's output, averaged over positions."""
     features: list[CrossLayer] = field(default_factory=list)
     """Of all layers' features side by side; one entry, or none if it was not wanted."""
-    inputs: dict[str, Comoments] = field(default_factory=dict)
-    """Of what each weight matrix receives, by the parameter's name."""
-    deltas: dict[str, Comoments] = field(default_factory=dict)
-    """Of the gradients passed back to each weight matrix's outputs, of a sum of losses."""
-    unseen: dict[str, str] = field(default_factory=dict)
-    """Why a weight matrix has none of these."""
     readout: Readout = field(default_factory=Readout)
     """Of what the last linear layer receives; empty if it was not wanted."""
 
@@ -103,9 +97,6 @@ class Statistics:
         _merge(self.comoments, other.comoments)
         _merge(self.firing, other.firing)
         _merge(self.class_sums, other.class_sums)
-        _merge(self.inputs, other.inputs)
-        _merge(self.deltas, other.deltas)
-        self.unseen.update(other.unseen)
         if self.features and other.features:
             self.features[0].merge(other.features[0])
         elif other.features:

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from surplus.passes.data import Data, batches
 from surplus.passes.ghost.engine import Ghost, Passed
 from surplus.passes.ghost.gram import gradient_gram
+from surplus.passes.ghost.matrix_sums import MatrixSums
 from surplus.passes.ghost.pieces import Piece
 from surplus.passes.ghost.products import Products
 
@@ -39,11 +40,16 @@ class GradientSample:
     input_norms: Float[Tensor, " examples"]
 
 
-def gradient_sample(model: nn.Module, data: Data) -> GradientSample:
+def gradient_sample(model: nn.Module, data: Data, rows: MatrixSums | None = None) -> GradientSample:
     """Return the lengths of the gradients of all examples, and their products with the gradient of the whole.
 
     The data are read twice: first for the lengths and the sum, then for the products. What is held at a time are the
     activations of one batch and one vector of the size of the parameters.
+
+    Args:
+        model: It is run in evaluation mode and left as it was.
+        data: The examples, with their labels.
+        rows: Also takes in what weight matrices receive and get back, on the way.
 
     Raises:
         InvalidArgument: the data hold no examples, or the model mixes them.
@@ -53,6 +59,8 @@ def gradient_sample(model: nn.Module, data: Data) -> GradientSample:
     norms, losses, outputs, targets, lengths = [], [], [], [], []
     for (inputs, labels), passed in _passes(ghost, data, sums=True):
         norms.append(_side_by_side(passed.squared_norms()))
+        if rows is not None:
+            rows.add(passed)
         for name, each in (passed.sums or {}).items():
             totals[name] = totals[name] + each.double() if name in totals else each.double()
         losses.append(passed.losses.double().cpu())
