@@ -86,7 +86,7 @@ class LinearDependence(Measure):
         shares = unexplained(correlation)
         rank = num_directions(torch.linalg.eigvalsh(correlation), self.rank_tolerance)
 
-        def stated(quantity: str, value: float, at: float | None = None) -> Finding:
+        def stated(quantity: str, value: float | int, at: float | None = None) -> Finding:
             return Finding(quantity=quantity, value=value, other=other, at=at, n=n)
 
         yield stated(f"mean_{of}residual", float(shares.mean()))
