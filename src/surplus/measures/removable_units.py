@@ -1,7 +1,8 @@
 """Removable units: how many units of a layer a network can do without, one at a time and together."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import ClassVar, NamedTuple
 
 import torch
@@ -87,18 +88,19 @@ class RemovableUnits(Measure):
 
     def measure(self, seen: Observed) -> Iterator[Finding]:
         """Yield agreement and prunability of each layer, and how many of its units can go."""
-        yield from per_layer(seen.names, lambda name: self._layer(seen, name))
+        judge = cache(lambda: judge_of(seen))
+        yield from per_layer(seen.names, lambda name: self._layer(seen, name, judge))
         if self.all_at_once:
             try:
-                yield from list(self._network(seen))
+                yield from list(self._network(seen, judge))
             except Untreated as reason:
                 yield untreated(f"all layers at once: {reason}")
 
-    def _layer(self, seen: Observed, name: str) -> Iterator[Finding]:
+    def _layer(self, seen: Observed, name: str, of: Callable[[], Judge]) -> Iterator[Finding]:
         group = seen.group(name)
         if group.protected is not None:
             raise Untreated(f"its units cannot be removed: {group.protected}")
-        judge = judge_of(seen)
+        judge = of()
         kept = seen.kept(name)
         size = int(kept.sum())
         if not size:
@@ -124,7 +126,7 @@ class RemovableUnits(Measure):
             yield from self._finely(seen, name, torch.stack(orders), judge)
         yield from self._chosen(seen, name, judge)
 
-    def _network(self, seen: Observed) -> Iterator[Finding]:
+    def _network(self, seen: Observed, of: Callable[[], Judge]) -> Iterator[Finding]:
         names = [
             name
             for name in seen.names
@@ -132,7 +134,7 @@ class RemovableUnits(Measure):
         ]
         if not names:
             raise Untreated("no layer has units that can be removed")
-        judge = judge_of(seen)
+        judge = of()
         macs = num_macs(seen.model, seen.units.example)
         self._afford(self.steps * self.repeats * macs, judge)
         steps = range(self.steps + 1)
