@@ -139,11 +139,20 @@ def test_what_can_go_is_chosen_on_validation_and_its_cost_told_on_test():
 
 def test_all_layers_at_once(mlp):
     """Without any unit all predictions are one and the same: that of the last bias."""
-    found = numbers_of(found_by(RemovableUnits(), mlp, DATA), None)
+    found = numbers_of(found_by(RemovableUnits(all_at_once=True), mlp, DATA), None)
     bias = int(mlp[4].bias.argmax())
     assert found["agreement", 0.0] == 1
     assert found["agreement", 1.0] == predictions(mlp, DATA).count(bias) / 60
     assert 0 < found["prunability"] <= 1
+    assert not numbers_of(found_by(RemovableUnits(), mlp, DATA), None)
+
+
+def test_networks_without_removable_layers_are_named():
+    model = nn.Sequential(nn.Linear(6, 3)).double()
+    found = found_by(RemovableUnits(all_at_once=True), model, DATA)
+    assert [each.note for each in found if each.layer is None] == [
+        "all layers at once: no layer has units that can be removed"
+    ]
 
 
 def test_removed_units_are_no_candidates(mlp):
@@ -171,7 +180,7 @@ def test_what_cannot_be_removed_is_named(mlp):
 
 
 def test_what_takes_too_long_is_named_with_the_way_to_ask(mlp):
-    found = found_by(RemovableUnits(most_macs=1e3), mlp, DATA)
+    found = found_by(RemovableUnits(most_macs=1e3, all_at_once=True), mlp, DATA)
     notes = {each.layer: each.note for each in found}
     assert (
         "more than 1e+03: to make them all the same, ask for RemovableUnits(most_macs=None)"
@@ -202,11 +211,12 @@ def test_it_has_to_have_steps_and_repeats():
 
 
 def test_prunability_on_straight_lines():
-    assert prunability([0, 0.5, 1], [1, 0.9, 0.85], 0.8) == 1
-    assert prunability([0, 0.5, 1], [1, 0.6, 0.2], 0.8) == pytest.approx(0.25)
+    assert prunability([0.0, 0.5, 1.0], [1.0, 0.9, 0.85], 0.8) == 1
+    assert prunability([0.0, 0.5, 1.0], [1.0, 0.6, 0.2], 0.8) == pytest.approx(0.25)
     # The largest share counts, also behind a dip.
-    assert prunability([0, 0.25, 0.5, 1], [1, 0.6, 0.9, 0.5], 0.8) == pytest.approx(0.625)
-    assert prunability([0, 1], [0.7, 0.5], 0.8) == 0
+    shares, stays = [0.0, 0.25, 0.5, 1.0], [1.0, 0.6, 0.9, 0.5]
+    assert prunability(shares, stays, 0.8) == pytest.approx(0.625)
+    assert prunability([0.0, 1.0], [0.7, 0.5], 0.8) == 0
 
 
 def test_intervals_of_few_repeats():

@@ -63,13 +63,14 @@ def _cut_off(seen: Observed, name: str) -> Bool[Tensor, " units"]:
     """Return which units have no incoming weight left."""
     missing = seen.weight_vectors(name) == 0
     if seen.mask is not None and seen.mask.over == "weights":
-        kept = {
-            slot.tensor: seen.mask.kept.get(
-                slot.tensor, torch.ones(seen.units.shapes[slot.tensor], dtype=torch.bool)
-            )
+        shapes, kept = seen.units.shapes, seen.mask.kept
+        there = {
+            slot.tensor: kept[slot.tensor].double()
+            if slot.tensor in kept
+            else torch.ones(shapes[slot.tensor])
             for slot in seen.group(name).incoming
         }
-        missing |= ~seen.units.weight_vectors(name, kept)
+        missing |= seen.units.weight_vectors(name, there).cpu() == 0
     return missing.all(1)
 
 

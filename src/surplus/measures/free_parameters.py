@@ -29,9 +29,10 @@ class FreeParameters(Measure):
     the outputs do; a network that fits its data perfectly has few of them left.
 
     Softly free are the pairs of eigenvalues l of A and m of G with l m < `cut_off`, one for each direction: to second
-    order, a step of unit length costs l m / 2 nats, m being of examples and l of rows times the rows of an example.
+    order, a step of unit length costs l m / 2 nats, l being of rows times the rows of an example. Where positions are
+    sampled, the curvature of those that are not drawn is missing.
 
-    Reference: bushnaq2024degeneracy, Sections 3.1 and 3.2; martens2015optimizing, Section 3, for the soft count.
+    Reference: bushnaq2024degeneracy, on linear dependence; martens2015optimizing, Section 3, for the soft count.
     There the gradients are of the outputs; those of the loss are what the pass has.
     """
 

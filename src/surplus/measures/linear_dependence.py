@@ -29,7 +29,7 @@ class LinearDependence(Measure):
     The same is stated of the gradients that a loss passes back to the outputs of each weight matrix that computes the
     units. They are not centred: a unit whose gradient is a sum of others' learns nothing of its own.
 
-    Reference: bushnaq2024degeneracy, Sections 3.1 and 3.2.
+    Reference: bushnaq2024degeneracy, on linear dependence of activations and of gradients.
     There dependence is exact, and counted as a rank; the gradients there are of the outputs, here of the loss.
     """
 
@@ -86,7 +86,7 @@ class LinearDependence(Measure):
         shares = unexplained(correlation)
         rank = num_directions(torch.linalg.eigvalsh(correlation), self.rank_tolerance)
 
-        def stated(quantity: str, value: float, at: float | None = None) -> Finding:
+        def stated(quantity: str, value: float | int, at: float | None = None) -> Finding:
             return Finding(quantity=quantity, value=value, other=other, at=at, n=n)
 
         yield stated(f"mean_{of}residual", float(shares.mean()))

@@ -1,7 +1,8 @@
 """Removable units: how many units of a layer a network can do without, one at a time and together."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import ClassVar, NamedTuple
 
 import torch
@@ -58,7 +59,7 @@ class RemovableUnits(Measure):
 
     Reference: casper2021frivolous, and its code (get_robustness.py); decisions/0006-exact-removals.md for single
     removals.
-    Numbers of units are rounded down, as there; the shares between which is interpolated are of what was really removed.
+    Numbers of units are rounded down, as there; what is interpolated between are the shares really removed.
     """
 
     references: ClassVar = ("casper2021frivolous",)
@@ -74,6 +75,8 @@ class RemovableUnits(Measure):
     """The accuracy that may be lost, as a share of the examples: 0.001 is 0.1 point."""
     fine: bool = False
     """Whether to state agreement after every single removal, too, and the prunability on that curve."""
+    all_at_once: bool = False
+    """Whether to remove units at random from all layers at once, too, for which the network runs again each time."""
     most_macs: float | None = 1e11
     """The most multiply-accumulates to spend on a layer; None sets no bound."""
 
@@ -84,18 +87,20 @@ class RemovableUnits(Measure):
             )
 
     def measure(self, seen: Observed) -> Iterator[Finding]:
-        """Yield agreement and prunability of each layer and of all together, and the units that can go."""
-        yield from per_layer(seen.names, lambda name: self._layer(seen, name))
-        try:
-            yield from list(self._network(seen))
-        except Untreated as reason:
-            yield untreated(f"all layers at once: {reason}")
+        """Yield agreement and prunability of each layer, and how many of its units can go."""
+        judge = cache(lambda: judge_of(seen))
+        yield from per_layer(seen.names, lambda name: self._layer(seen, name, judge))
+        if self.all_at_once:
+            try:
+                yield from list(self._network(seen, judge))
+            except Untreated as reason:
+                yield untreated(f"all layers at once: {reason}")
 
-    def _layer(self, seen: Observed, name: str) -> Iterator[Finding]:
+    def _layer(self, seen: Observed, name: str, of: Callable[[], Judge]) -> Iterator[Finding]:
         group = seen.group(name)
         if group.protected is not None:
             raise Untreated(f"its units cannot be removed: {group.protected}")
-        judge = judge_of(seen)
+        judge = of()
         kept = seen.kept(name)
         size = int(kept.sum())
         if not size:
@@ -113,7 +118,7 @@ class RemovableUnits(Measure):
         found = list(self._at_random(seen, masks, shares, judge))
         yield from found
         yield from (
-            replace(each, quantity="num_prunable", **_times(each, size))
+            _in_units(each, "num_prunable", size)
             for each in found
             if each.quantity == "prunability"
         )
@@ -121,15 +126,15 @@ class RemovableUnits(Measure):
             yield from self._finely(seen, name, torch.stack(orders), judge)
         yield from self._chosen(seen, name, judge)
 
-    def _network(self, seen: Observed) -> Iterator[Finding]:
+    def _network(self, seen: Observed, of: Callable[[], Judge]) -> Iterator[Finding]:
         names = [
             name
             for name in seen.names
             if seen.group(name).protected is None and bool(seen.kept(name).any())
         ]
-        if len(names) < 2:
-            return
-        judge = judge_of(seen)
+        if not names:
+            raise Untreated("no layer has units that can be removed")
+        judge = of()
         macs = num_macs(seen.model, seen.units.example)
         self._afford(self.steps * self.repeats * macs, judge)
         steps = range(self.steps + 1)
@@ -248,11 +253,12 @@ def _spread(
     )
 
 
-def _times(share: Finding, size: int) -> dict[str, float | None]:
-    return {
-        field: None if value is None else value * size
-        for field, value in (("value", share.value), ("lower", share.lower), ("upper", share.upper))
-    }
+def _in_units(share: Finding, quantity: str, size: int) -> Finding:
+    """Return a share of a layer as a number of its units."""
+    value, lower, upper = (
+        None if each is None else each * size for each in (share.value, share.lower, share.upper)
+    )
+    return replace(share, quantity=quantity, value=value, lower=lower, upper=upper)
 
 
 def prunability(shares: Sequence[float], stays: Sequence[float], least: float) -> float:

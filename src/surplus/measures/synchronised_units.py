@@ -30,7 +30,7 @@ class SynchronisedUnits(Measure):
     Dead and always-on units fire on the same inputs trivially. They are counted apart and belong to no block; what
     goes for blocks goes for the always-on units, too, which are a linear map without a switch.
 
-    Reference: bushnaq2024degeneracy, Section 3.3.
+    Reference: bushnaq2024degeneracy, on synchronised nonlinearities.
     """
 
     references: ClassVar = ("bushnaq2024degeneracy",)
