@@ -7,7 +7,7 @@ import torch
 from surplus.measures.finding import Finding
 
 
-def of_draws(quantity: str, values: Sequence[float], seed: int) -> Finding:
+def of_draws(quantity: str, values: Sequence[float | int], seed: int) -> Finding:
     """Return the median of draws with the range of their central 95 %.
 
     Example:

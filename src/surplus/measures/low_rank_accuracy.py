@@ -132,7 +132,7 @@ class LowRankAccuracy(Measure):
 
     def _removed(self, quantity: str, part: Decomposed) -> Iterator[Finding]:
         for k in self._ranks([part]):
-            yield Finding(quantity=quantity, value=part.removed_norm(k), at=k)
+            yield Finding(quantity=quantity, value=part.removed_norm(k), at=float(k))
 
 
 @final
@@ -165,7 +165,7 @@ class _Trial:
         """Yield the accuracy for every k."""
         for k in ranks:
             value = self.accuracy({layer: projected(layer, k) for layer in layers})
-            yield Finding(quantity=quantity, value=value, at=k, n=self.num_examples)
+            yield Finding(quantity=quantity, value=value, at=float(k), n=self.num_examples)
 
     def control(
         self,
@@ -178,7 +178,7 @@ class _Trial:
         """Yield the accuracies of several draws for every k."""
         for k in ranks if draws else ():
             values = [self.accuracy({each: draw(each, k) for each in layers}) for draw in draws]
-            yield replace(of_draws(quantity, values, seed), at=k)
+            yield replace(of_draws(quantity, values, seed), at=float(k))
 
     @torch.no_grad()
     def _check_labels(self) -> None:

@@ -112,7 +112,7 @@ class Spectrum(Measure):
         errors = relative_errors(values)
         for k in self.ranks or powers_of_two(len(values)):
             if 0 <= k <= len(values):
-                yield Finding(quantity="relative_error", value=float(errors[k]), at=k)
+                yield Finding(quantity="relative_error", value=float(errors[k]), at=float(k))
         if self.eigenvalues:
             for number, value in enumerate(values.square().tolist(), start=1):
-                yield Finding(quantity="eigenvalue", value=value, at=number)
+                yield Finding(quantity="eigenvalue", value=value, at=float(number))

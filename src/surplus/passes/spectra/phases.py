@@ -53,7 +53,7 @@ def phase_of(
     bulk: Bulk | None,
     tail: PowerLaw | None,
     comparison: Comparison | None,
-    num_control_spikes: float,
+    num_control_spikes: float | int,
 ) -> Phase:
     """Name the phase of a spectrum.
 
