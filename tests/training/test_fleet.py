@@ -286,17 +286,17 @@ def test_a_batch_larger_than_the_data_is_refused():
 
 
 @pytest.mark.gpu
-def test_on_a_cuda_device_it_learns_the_same():
+@pytest.mark.parametrize("optimizer", ["sgd", "median-of-three", "winsorised", "subspace"])
+def test_on_a_cuda_device_it_learns_the_same(optimizer):
     if not torch.cuda.is_available():
         pytest.skip("no CUDA device here")
     from surplus.base import Parts
 
     device = torch.device("cuda")
     parts = Stripes().load()
-    (cpu,) = train_fleet([member(spec(num_steps=20))], parts)
-    (gpu,) = train_fleet(
-        [member(spec(num_steps=20))], Parts(*(p.to(device) for p in parts)), device
-    )
+    wanted = spec(optimizer=optimizer, num_steps=20)
+    (cpu,) = train_fleet([member(wanted)], parts)
+    (gpu,) = train_fleet([member(wanted)], Parts(*(p.to(device) for p in parts)), device)
     for mine, theirs in zip(cpu.parameters(), gpu.parameters(), strict=True):
         torch.testing.assert_close(mine, theirs, rtol=1e-3, atol=1e-4)
 

@@ -234,7 +234,7 @@ def test_they_are_named_on_the_command_line():
 
 
 def test_what_cannot_be_divided_is_said():
-    with pytest.raises(InvalidArgument, match="`batch_size` is 2; `median-of-three` needs at leas"):
+    with pytest.raises(InvalidArgument, match="`batch_size` is 2; `median-of-three` needs at"):
         Training(optimizer=MedianOfThree(), batch_size=2, num_steps=1)
     with pytest.raises(
         InvalidArgument, match="`num_clipped` is 5 at either end, but a batch holds"
