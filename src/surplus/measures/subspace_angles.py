@@ -1,6 +1,6 @@
 """Subspace angles: whether two layers, two times or two runs look at the same inputs."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import ClassVar
@@ -49,11 +49,12 @@ class SubspaceAngles(Measure):
 
     def measure(self, seen: Observed) -> Iterator[Finding]:
         """Yield the angles of each layer, and those of each pair of layers of equal fan-in."""
-        yield from per_layer(seen.names, lambda name: self._layer(seen, name))
-        yield from self._pairs(seen)
+        spans: dict[str, Tensor] = {}
+        yield from per_layer(seen.names, lambda name: self._layer(seen, name, spans))
+        yield from self._pairs(spans)
 
-    def _layer(self, seen: Observed, name: str) -> Iterator[Finding]:
-        mine = self._subspace(seen, name, seen.weight_vectors(name))
+    def _layer(self, seen: Observed, name: str, spans: dict[str, Tensor]) -> Iterator[Finding]:
+        mine = spans[name] = self._subspace(seen, name, seen.weight_vectors(name))
         yield Finding(quantity="subspace_rank", value=mine.shape[1])
         yield from self._random(seen, *mine.shape)
         try:
@@ -81,13 +82,7 @@ class SubspaceAngles(Measure):
         except Untreated as reason:
             yield untreated(f"in the other network, {reason}")
 
-    def _pairs(self, seen: Observed) -> Iterator[Finding]:
-        spans = {}
-        for name in seen.names:
-            try:
-                spans[name] = self._subspace(seen, name, seen.weight_vectors(name))
-            except Untreated:
-                continue  # named with the reason where the layer itself is
+    def _pairs(self, spans: Mapping[str, Tensor]) -> Iterator[Finding]:
         for (name, mine), (other, theirs) in combinations(spans.items(), 2):
             if len(mine) == len(theirs):
                 for each in self._compared("between_layers", mine, theirs):

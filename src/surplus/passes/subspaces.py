@@ -8,14 +8,19 @@ from torch import Tensor
 def leading_subspace(W: Float[Tensor, "units fan_in"], rank: int) -> Float[Tensor, "fan_in _"]:
     """Return an orthonormal basis of the leading right singular vectors: of `rank`, or fewer where W has less rank.
 
+    From the smaller Gram matrix, whose eigenvalues are the squares of the singular values: what is less than about a
+    millionth of the largest singular value counts as zero.
+
     Example:
         >>> leading_subspace(torch.tensor([[3.0, 0.0, 0.0], [0.0, 0.0, 0.0]]), 2).abs().tolist()
         [[1.0], [0.0], [0.0]]
     """
     rows = W.double()
-    _, singular, right = torch.linalg.svd(rows, full_matrices=False)
-    negligible = float(singular[:1].sum()) * max(rows.shape) * torch.finfo(rows.dtype).eps
-    return right[:rank][singular[:rank] > negligible].T
+    wide = rows.shape[0] <= rows.shape[1]
+    values, vectors = torch.linalg.eigh(rows @ rows.T if wide else rows.T @ rows)
+    negligible = float(values[-1:].sum()) * max(rows.shape) * torch.finfo(rows.dtype).eps
+    vectors = vectors[:, values > negligible][:, -rank:].flip(1)
+    return torch.linalg.qr(rows.T @ vectors if wide else vectors).Q
 
 
 def principal_degrees(
