@@ -10,6 +10,7 @@ from torch import Tensor
 
 from surplus.base import register
 from surplus.measures.finding import Finding
+from surplus.measures.matrices import parameters_of
 from surplus.measures.measure import Measure
 from surplus.measures.observed import Observed
 from surplus.measures.untreated import per_layer
@@ -45,8 +46,9 @@ class FreeParameters(Measure):
     """Directions of less curvature than this are softly free."""
 
     def measure(self, seen: Observed) -> Iterator[Finding]:
-        """Yield ranks and counts of free directions of each weight matrix, by the parameter's name."""
-        return per_layer(tuple(seen.matrices()), lambda name: self._matrix(seen, name))
+        """Yield ranks and counts of free directions of each weight matrix."""
+        names = parameters_of(seen)
+        return per_layer(tuple(names), lambda layer: self._matrix(seen, names[layer]))
 
     def _matrix(self, seen: Observed, name: str) -> Iterator[Finding]:
         received, returned = seen.input_comoments(name), seen.delta_comoments(name)

@@ -2,21 +2,19 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import ClassVar, final
+from typing import ClassVar
 
-import torch
 from torch import Tensor
 
 from surplus.base import derive, register
 from surplus.measures.drawn import of_draws
 from surplus.measures.finding import Finding
-from surplus.measures.matrices import by_layer, check_matrix, parameters_of, update_of
+from surplus.measures.matrices import by_layer, check_matrix, update_of
 from surplus.measures.measure import Measure
 from surplus.measures.observed import Observed
+from surplus.measures.trial import Trial
 from surplus.measures.untreated import Untreated, per_layer, untreated
-from surplus.passes import batches, performance
 from surplus.passes.spectra import Decomposed, powers_of_two, random_directions
-from surplus.units import copied, evaluating
 
 Projected = Callable[[str, int], Tensor]
 """Returns the weights of a layer on k directions."""
@@ -48,7 +46,7 @@ class LowRankAccuracy(Measure):
 
     def measure(self, seen: Observed) -> Iterator[Finding]:
         """Yield accuracies and spectral norms of what was removed, for every k; `n` counts examples, or draws."""
-        trial = _Trial(seen)
+        trial = Trial(seen, seen.examples())
         yield Finding(quantity="accuracy", value=trial.accuracy({}), n=trial.num_examples)
         matrices = by_layer(seen.matrices())
         yield from self._weights(trial, matrices)
@@ -59,12 +57,12 @@ class LowRankAccuracy(Measure):
             return
         yield from self._updates(trial, matrices, initial, seen.seed)
 
-    def _weights(self, trial: "_Trial", matrices: Mapping[str, Tensor]) -> Iterator[Finding]:
+    def _weights(self, trial: Trial, matrices: Mapping[str, Tensor]) -> Iterator[Finding]:
         parts: dict[str, Decomposed] = {}
 
         def curves(layers: Iterable[str]) -> Iterator[Finding]:
             ranks = self._ranks(parts[layer] for layer in layers)
-            yield from trial.curve("truncated_weight_accuracy", layers, ranks, truncated)
+            yield from _curve(trial, "truncated_weight_accuracy", layers, ranks, truncated)
 
         def truncated(layer: str, k: int) -> Tensor:
             return parts[layer].truncated(k)
@@ -81,7 +79,7 @@ class LowRankAccuracy(Measure):
 
     def _updates(
         self,
-        trial: "_Trial",
+        trial: Trial,
         matrices: Mapping[str, Tensor],
         initial: Mapping[str, Tensor],
         seed: int,
@@ -90,10 +88,10 @@ class LowRankAccuracy(Measure):
 
         def curves(layers: Iterable[str]) -> Iterator[Finding]:
             ranks = self._ranks(parts[layer] for layer in layers)
-            yield from trial.curve("truncated_update_accuracy", layers, ranks, truncated)
-            yield from trial.curve("update_residual_accuracy", layers, ranks, residual)
+            yield from _curve(trial, "truncated_update_accuracy", layers, ranks, truncated)
+            yield from _curve(trial, "update_residual_accuracy", layers, ranks, residual)
             draws = [self._random(parts, initial, layers, seed, i) for i in range(self.num_draws)]
-            yield from trial.control("random_update_accuracy", layers, ranks, draws, seed)
+            yield from _control(trial, "random_update_accuracy", layers, ranks, draws, seed)
 
         def truncated(layer: str, k: int) -> Tensor:
             return initial[layer] + parts[layer].truncated(k)
@@ -135,58 +133,24 @@ class LowRankAccuracy(Measure):
             yield Finding(quantity=quantity, value=part.removed_norm(k), at=float(k))
 
 
-@final
-class _Trial:
-    """A copy of the network, whose weights are put in and out."""
+def _curve(
+    trial: Trial, quantity: str, layers: Iterable[str], ranks: Iterable[int], projected: Projected
+) -> Iterator[Finding]:
+    """Yield the accuracy for every k."""
+    for k in ranks:
+        value = trial.accuracy({layer: projected(layer, k) for layer in layers})
+        yield Finding(quantity=quantity, value=value, at=float(k), n=trial.num_examples)
 
-    def __init__(self, seen: Observed) -> None:
-        self.data = seen.examples()
-        self.model = copied(seen.model)
-        self.parameters = dict(self.model.named_parameters())
-        self.names = parameters_of(seen)
-        self._check_labels()
-        self.num_examples = performance(self.model, self.data).num_examples
 
-    @torch.no_grad()
-    def accuracy(self, weights: Mapping[str, Tensor]) -> float:
-        """Return the accuracy with the weights of some layers replaced."""
-        parameters = [self.parameters[self.names[layer]] for layer in weights]
-        before = [parameter.clone() for parameter in parameters]
-        for parameter, W in zip(parameters, weights.values(), strict=True):
-            parameter.copy_(W.view_as(parameter))
-        found = performance(self.model, self.data).accuracy
-        for parameter, old in zip(parameters, before, strict=True):
-            parameter.copy_(old)
-        return found
-
-    def curve(
-        self, quantity: str, layers: Iterable[str], ranks: Iterable[int], projected: Projected
-    ) -> Iterator[Finding]:
-        """Yield the accuracy for every k."""
-        for k in ranks:
-            value = self.accuracy({layer: projected(layer, k) for layer in layers})
-            yield Finding(quantity=quantity, value=value, at=float(k), n=self.num_examples)
-
-    def control(
-        self,
-        quantity: str,
-        layers: Iterable[str],
-        ranks: Iterable[int],
-        draws: list[Projected],
-        seed: int,
-    ) -> Iterator[Finding]:
-        """Yield the accuracies of several draws for every k."""
-        for k in ranks if draws else ():
-            values = [self.accuracy({each: draw(each, k) for each in layers}) for draw in draws]
-            yield replace(of_draws(quantity, values, seed), at=float(k))
-
-    @torch.no_grad()
-    def _check_labels(self) -> None:
-        with evaluating(self.model):
-            inputs, targets = next(batches(self.data, self.model))
-            outputs = self.model(inputs)
-        labels = targets.dim() == 1 and not targets.is_floating_point()
-        if not (labels and isinstance(outputs, Tensor) and outputs.dim() == 2):
-            raise Untreated(
-                "it judges accuracy, and the targets are not one class label for each example"
-            )
+def _control(
+    trial: Trial,
+    quantity: str,
+    layers: Iterable[str],
+    ranks: Iterable[int],
+    draws: list[Projected],
+    seed: int,
+) -> Iterator[Finding]:
+    """Yield the accuracies of several draws for every k."""
+    for k in ranks if draws else ():
+        values = [trial.accuracy({each: draw(each, k) for each in layers}) for draw in draws]
+        yield replace(of_draws(quantity, values, seed), at=float(k))

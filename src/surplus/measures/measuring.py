@@ -57,10 +57,12 @@ def observed(
 
 def findings(seen: Observed, by: Sequence[Measure]) -> list[tuple[Measure, Finding]]:
     """Ask every measure; one that cannot treat the network at all is named with the reason."""
-    found = []
+    found: list[tuple[Measure, Finding]] = []
     for measure in by:
         try:
-            found += [(measure, finding) for finding in measure.measure(seen)]
+            # One by one, so that what was found before a measure gives up is kept.
+            for finding in measure.measure(seen):
+                found.append((measure, finding))
         except Untreated as reason:
             found.append((measure, untreated(str(reason))))
     return found

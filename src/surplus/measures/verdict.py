@@ -1,6 +1,6 @@
 """The verdict: what the report found, in plain words with its numbers."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from textwrap import fill
 from typing import final
 
@@ -8,110 +8,175 @@ from surplus.base import Cell, Table
 from surplus.measures.untreated import UNTREATED
 
 WIDTH = 110
-Key = tuple[str, str]
-Number = Callable[[str, str], str | None]
 
 
 def verdict(table: Table) -> str:
     """Return the report in words: a paragraph for each layer, one for the network, and what could not be measured.
 
-    Of several snapshots the last is described, with what was true of the first beside it.
+    Of several snapshots the first and the last are compared.
     """
     steps = sorted({int(step) for step in table.columns.get("step", []) if step is not None})
     last = Numbers(table, steps[-1] if steps else None)
     first = Numbers(table, steps[0]) if len(steps) > 1 else None
-    words = [
-        fill(f"{name}: {'; '.join(_layer(last, first, name))}.", WIDTH, subsequent_indent="  ")
-        for name in last.layers()
-    ]
-    network = list(_network(last))
+    words = []
+    if first is not None:
+        words.append(f"From step {first.step:,} to step {last.step:,}:")
+    for name in last.layers():
+        sentence = "; ".join(_layer(Compared(last, first, name)))
+        words.append(fill(f"{name}: {sentence}.", WIDTH, subsequent_indent="  "))
+    network = "; ".join(_network(Compared(last, first, None)))
     if network:
-        words.append(fill(f"The network: {'; '.join(network)}.", WIDTH, subsequent_indent="  "))
-    words += _untreated(last)
-    return "\n".join(words)
+        words.append(fill(f"The network: {network}.", WIDTH, subsequent_indent="  "))
+    return "\n".join(words + _untreated(last))
 
 
 @final
 class Numbers:
-    """The findings of one snapshot, by layer, measure and quantity."""
+    """The findings of one snapshot that are of a layer or of the network, by measure and quantity."""
 
     def __init__(self, table: Table, step: int | None) -> None:
         self.step = step
-        self._rows = [row for row in table.rows() if step is None or row["step"] == step]
-        self._found: dict[tuple[Cell, str, Cell], dict[str, Cell]] = {}
-        for row in self._rows:
-            if row["unit"] is None and row["at"] is None and row["other"] is None:
+        self.rows = [row for row in table.rows() if step is None or row["step"] == step]
+        self._found: dict[tuple[Cell, ...], dict[str, Cell]] = {}
+        for row in self.rows:
+            if row["unit"] is None and row["example"] is None and row["other"] is None:
                 key = row["layer"], str(row["measure"]).split("(")[0], row["quantity"]
                 self._found.setdefault(key, row)
+                self._found.setdefault((*key, row["at"]), row)
 
     def layers(self) -> list[str]:
         """Return the layers whose units were counted, in the order of the network."""
-        return [str(layer) for layer, _, quantity in self._found if quantity == "num_units"]
+        named = [key[0] for key in self._found if key[2] in ("num_units", "frame_potential")]
+        return [str(name) for name in dict.fromkeys(named)]
 
-    def get(self, layer: str | None, key: Key) -> float | None:
+    def row(self, *key: Cell) -> dict[str, Cell]:
+        """Return a finding with all that belongs to it; empty if there is none."""
+        return self._found.get(key, {})
+
+
+@final
+class Compared:
+    """The numbers of one layer, or of the network, in words, with what they were at the first snapshot."""
+
+    def __init__(self, last: Numbers, first: Numbers | None, layer: str | None) -> None:
+        self.last, self.first, self.layer = last, first, layer
+
+    def value(self, *key: Cell) -> float | None:
         """Return a number, if it was found."""
-        row = self._found.get((layer, *key))
-        value = None if row is None else row["value"]
+        value = self.last.row(self.layer, *key).get("value")
         return None if value is None else float(value)
 
-    def row(self, layer: str | None, key: Key) -> Mapping[str, Cell]:
-        """Return a finding with all that belongs to it; empty if there is none."""
-        return self._found.get((layer, *key), {})
-
-    def untreated(self) -> Iterator[tuple[str, str, str]]:
-        """Yield each reason why a measure says nothing, with the measure and the layer."""
-        for row in self._rows:
-            if row["quantity"] == UNTREATED:
-                yield str(row["note"]), str(row["measure"]), str(row["layer"] or "")
-
-
-def _layer(last: Numbers, first: Numbers | None, name: str) -> Iterator[str]:
-    def number(measure: str, quantity: str) -> str | None:
-        """A number, with what it was at the first snapshot if that is another."""
-        value = last.get(name, (measure, quantity))
+    def words(self, *key: Cell, percent: bool = False) -> str | None:
+        """Return a number as people read it, if it was found."""
+        write = in_percent if percent else written
+        value = self.value(*key)
         if value is None:
             return None
-        before = None if first is None else first.get(name, (measure, quantity))
-        if first is None or before is None or written(before) == written(value):
-            return written(value)
-        return f"{written(value)} ({written(before)} at step {first.step:,})"
-
-    yield f"{number('dead-units', 'num_units')} units"
-    yield ", ".join(_counts(number)) or "no data to judge its units by"
-    yield from _directions(number)
+        before = None if self.first is None else self.first.row(self.layer, *key).get("value")
+        if self.first is None or before is None or write(float(before)) == write(value):
+            return write(value)
+        return f"{write(float(before))} -> {write(value)}"
 
 
-def _counts(number: Number) -> Iterator[str]:
-    for words, key in (
-        ("dead", ("dead-units", "num_dead")),
-        ("always on", ("dead-units", "num_always_on")),
-        ("constant", ("dead-units", "num_constant")),
-    ):
-        value = number(*key)
-        if value is not None and (words == "dead" or value != "0"):
-            yield f"{value} {words}"
+def _layer(of: Compared) -> Iterator[str]:
+    units = of.words("dead-units", "num_units")
+    if units is not None:
+        yield f"{units} units"
+    counts = ", ".join(_counts(of))
+    if counts:
+        yield counts
+    removable = of.words("removable-units", "num_removable_each")
+    if removable is not None:
+        together = of.words("removable-units", "num_removable_together")
+        row = of.last.row(of.layer, "removable-units", "num_removable_each")
+        n = f"{row['n']:,} examples"
+        yield f"{removable} removable at less than 0.1 point each, {together} together ({n})"
+    yield from _directions(of)
+    yield from _noise(of)
+    moved = of.words("distance-from-init", "relative_distance", percent=True)
+    if moved is not None:
+        yield f"{moved} of its initial norm away from initialisation"
+    free = of.words("free-parameters", "free_share", percent=True)
+    if free is not None:
+        yield f"{free} of the directions of its parameters free"
 
 
-def _directions(number: Number) -> Iterator[str]:
-    potential = number("frame-potential", "frame_potential")
+def _counts(of: Compared) -> Iterator[str]:
+    for quantity, what in (("num_dead", "dead"), ("num_constant", "constant")):
+        value = of.words("dead-units", quantity)
+        if value is not None and (what == "dead" or value != "0"):
+            yield f"{value} {what}"
+    always_on = of.words("dead-units", "num_always_on")
+    if always_on is not None and always_on != "0":
+        yield f"{always_on} always on"
+    repeated = of.words("repeated-units", "num_repeated")
+    if repeated is not None:
+        groups = of.value("repeated-units", "num_groups") or 0
+        yield f"{repeated} repeated" + (f" in {written(groups)} groups" if groups else "")
+    synchronised = of.words("synchronised-units", "num_synchronised")
+    if synchronised is not None:
+        blocks = of.value("synchronised-units", "num_blocks") or 0
+        yield f"{synchronised} synchronised" + (f" in {written(blocks)} blocks" if blocks else "")
+
+
+def _directions(of: Compared) -> Iterator[str]:
+    rank = of.words("accuracy-rank", "accuracy_rank")
+    if rank is not None:
+        full = of.value("accuracy-rank", "full_rank") or 0
+        yield f"rank {rank} of {written(full)} carries the accuracy"
+    width = of.words("activation-rank", "num_components", 0.95)
+    if width is not None:
+        yield f"{width} components hold 95 % of the variance of its outputs"
+    potential = of.words("frame-potential", "frame_potential")
     if potential is not None:
-        least = number("frame-potential", "least_frame_potential")
-        greatest = number("frame-potential", "greatest_frame_potential")
-        yield f"frame potential {potential} between {least} and {greatest}"
+        least = written(of.value("frame-potential", "least_frame_potential") or 0)
+        greatest = written(of.value("frame-potential", "greatest_frame_potential") or 0)
+        chance = written(of.value("frame-potential", "random_frame_potential") or 0)
+        yield f"frame potential {potential} between {least} and {greatest} ({chance} by chance)"
 
 
-def _network(last: Numbers) -> Iterator[str]:
-    yield from ()
+def _noise(of: Compared) -> Iterator[str]:
+    spikes = of.words("marchenko-pastur", "num_spikes")
+    if spikes is not None:
+        share = of.words("marchenko-pastur", "spike_share", percent=True)
+        plural = "direction" if of.value("marchenko-pastur", "num_spikes") == 1 else "directions"
+        yield f"{spikes} {plural} above the noise with {share} of the energy"
+
+
+def _network(of: Compared) -> Iterator[str]:
+    train = of.words("generalisation-gap", "train_accuracy", percent=True)
+    if train is not None:
+        test = of.words("generalisation-gap", "test_accuracy", percent=True)
+        gap = of.last.row(None, "generalisation-gap", "accuracy_gap")
+        low, value, high = (100 * float(gap[each] or 0) for each in ("lower", "value", "upper"))
+        yield f"accuracy {train} on train and {test} on test, a gap of {value:.2f} points ({low:.2f} to {high:.2f})"
+    coherence = of.words("coherence", "m_alpha")
+    if coherence is not None:
+        n = of.last.row(None, "coherence", "m_alpha")["n"]
+        yield f"an example's gradient helps {coherence} of {n:,} examples (1 by chance)"
+    collapse = next(
+        (row for row in of.last.rows if row["quantity"] == "nc1_within_to_between"), None
+    )
+    if collapse is not None and collapse["value"] is not None:
+        yield f"classes vary within by {written(float(collapse['value']))} of between (NC1)"
+    pairs = [row for row in of.last.rows if row["quantity"] == "linear_cka"]
+    if pairs:
+        closest = max(pairs, key=lambda row: float(row["value"] or 0))
+        cka = written(float(closest["value"] or 0))
+        yield f"most alike are the outputs of {closest['layer']} and {closest['other']} (CKA {cka})"
 
 
 def _untreated(last: Numbers) -> list[str]:
     by_reason: dict[str, dict[str, list[str]]] = {}
-    for reason, measure, layer in last.untreated():
-        by_reason.setdefault(reason, {}).setdefault(measure, []).append(layer)
+    for row in last.rows:
+        if row["quantity"] == UNTREATED:
+            measures = by_reason.setdefault(str(row["note"]), {})
+            layers = measures.setdefault(str(row["measure"]).split("(")[0], [])
+            layers += [str(row["layer"])] if row["layer"] else []
     lines = []
     for reason, measures in by_reason.items():
         names = "; ".join(
-            measure + (f" of {', '.join(filter(None, layers))}" if any(layers) else "")
+            measure + (f" of {', '.join(dict.fromkeys(layers))}" if layers else "")
             for measure, layers in measures.items()
         )
         lines.append(fill(f"Not measured: {names}: {reason}.", WIDTH, subsequent_indent="  "))
@@ -128,3 +193,13 @@ def written(value: float) -> str:
     if value == int(value) or abs(value) >= 100:
         return f"{value:,.0f}"
     return f"{value:.3g}"
+
+
+def in_percent(share: float) -> str:
+    """Return a share in percent.
+
+    Example:
+        >>> in_percent(0.2178), in_percent(0.9998)
+        ('21.8 %', '99.98 %')
+    """
+    return f"{100 * share:.2f} %" if share > 0.5 else f"{100 * share:.3g} %"
