@@ -200,6 +200,7 @@ def in_percent(share: float) -> str:
 
     Example:
         >>> in_percent(0.2178), in_percent(0.9998)
-        ('21.8 %', '99.98 %')
+        ('21.8\\xa0%', '99.98\\xa0%')
     """
-    return f"{100 * share:.2f} %" if share > 0.5 else f"{100 * share:.3g} %"
+    text = f"{100 * share:.2f}" if share > 0.5 else f"{100 * share:.3g}"
+    return f"{text}\u00a0%"  # kept together when lines are wrapped
