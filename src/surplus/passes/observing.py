@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol, TypeVar, final
+from typing import Any, Protocol, TypeVar, final, runtime_checkable
 
 import torch
 from jaxtyping import Float, Int
@@ -103,6 +103,7 @@ class Statistics:
             self.slices.update(other.slices)
 
 
+@runtime_checkable
 class _Sum(Protocol):
     """What sums up, in parts."""
 
