@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import final
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from torch import Tensor, nn
 
 from surplus.passes.data import Data, batches
@@ -35,8 +35,6 @@ class GradientSample:
     of_sum: Float[Tensor, " params"]
     """The squared norm of the sum of all gradients."""
     losses: Float[Tensor, " examples"]
-    outputs: Float[Tensor, " examples *classes"]
-    targets: Int[Tensor, " examples"]
     input_norms: Float[Tensor, " examples"]
 
 
@@ -56,16 +54,14 @@ def gradient_sample(model: nn.Module, data: Data, rows: MatrixSums | None = None
     """
     ghost = Ghost(model)
     totals: dict[str, Tensor] = {}
-    norms, losses, outputs, targets, lengths = [], [], [], [], []
-    for (inputs, labels), passed in _passes(ghost, data, sums=True):
+    norms, losses, lengths = [], [], []
+    for (inputs, _), passed in _passes(ghost, data, sums=True):
         norms.append(_side_by_side(passed.squared_norms()))
         if rows is not None:
             rows.add(passed)
         for name, each in (passed.sums or {}).items():
             totals[name] = totals[name] + each.double() if name in totals else each.double()
         losses.append(passed.losses.double().cpu())
-        outputs.append(passed.outputs.double().cpu())
-        targets.append(labels.cpu())
         lengths.append(inputs.reshape(len(inputs), -1).double().norm(dim=1).cpu())
     products = [
         _side_by_side(passed.dots(totals)) for _, passed in _passes(ghost, data, sums=False)
@@ -76,8 +72,6 @@ def gradient_sample(model: nn.Module, data: Data, rows: MatrixSums | None = None
         with_sum=torch.cat(products),
         of_sum=torch.stack([each.square().sum() for each in totals.values()]).cpu(),
         losses=torch.cat(losses),
-        outputs=torch.cat(outputs),
-        targets=torch.cat(targets),
         input_norms=torch.cat(lengths),
     )
 

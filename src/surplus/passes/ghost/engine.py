@@ -20,7 +20,7 @@ from surplus.passes.ghost.rows import Rows, matrix_rows
 from surplus.passes.ghost.summed import Summed
 from surplus.units import evaluating, left_as_found
 
-PROBED = 3
+PROBED = 2
 """Examples that are run first to learn which rows belong to which example."""
 Found = Layout | None
 Signature = tuple[Any, ...]

@@ -9,6 +9,8 @@ from torch import Tensor
 
 NOISE = 1e-5
 """Differences below this fraction of an example's largest value are rounding."""
+SAMPLED = 4096
+"""Elements that are looked at first."""
 BASE = 16
 """Weights are powers of two below 2^16: scaling by them rounds nothing."""
 
@@ -58,15 +60,29 @@ def layouts(
         together: How many elements that lie side by side are known to belong to one example.
     """
     examples = weights.shape[1]
+    first: Layout | None = None
     for inner in _inner_sizes(plain, examples, together):
         layout = Layout(plain.numel() // (examples * inner), inner)
+        if first is not None and _contradicts(layout, first, plain, examples):
+            continue
         whole = layout.split(plain, examples, ())
         scale = whole.abs().amax((0, 2))
         if all(
             _scaled(whole, layout.split(other, examples, ()), factors.to(plain), scale)
             for other, factors in zip(weighted, weights, strict=True)
         ):
+            first = layout if first is None else first
             yield layout
+
+
+def _contradicts(layout: Layout, found: Layout, plain: Tensor, examples: int) -> bool:
+    """Say whether some large element belongs to another example than under a layout that was found: a quick no."""
+    flat = plain.reshape(-1)
+    places = torch.arange(0, len(flat), max(1, len(flat) // SAMPLED) | 1, device=flat.device)
+    values = flat[places].abs()
+    places = places[values > 1e-3 * values.max()]
+    mine, theirs = (places // each.inner % examples for each in (layout, found))
+    return bool((mine != theirs).any())
 
 
 def _scaled(plain: Tensor, other: Tensor, factors: Tensor, scale: Tensor) -> bool:

@@ -1,11 +1,12 @@
 """What stands for the per-example gradients of one parameter in one batch."""
 
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from jaxtyping import Float
 from torch import Tensor
 
 
+@runtime_checkable
 class Piece(Protocol):
     """The gradients of one parameter for the examples of a batch, in a form that is small."""
 

@@ -1,7 +1,7 @@
 """Gradients of weight matrices: sums over positions of (gradient at the output) x (input)."""
 
 from collections.abc import Sequence
-from typing import Protocol, final
+from typing import Protocol, final, runtime_checkable
 
 import torch
 from jaxtyping import Float
@@ -13,6 +13,7 @@ CHUNK = 2**22
 """Values that are worked on at a time."""
 
 
+@runtime_checkable
 class Part(Protocol):
     """What one operator multiplies: its inputs and the gradients that come back to its outputs."""
 
@@ -136,8 +137,9 @@ class Products:
         positions, sides = self.num_positions, self.fan_in + self.units
         if self.by_gram:
             return chunks(self.num_examples, self.groups * positions * max(positions, sides))
-        # Products of matrices are best read while they are in the cache.
-        values = max(self.fan_in * self.units * (4 if self.unfolds else 16), positions * sides)
+        # Products of matrices are best read while they are in the cache; images are not copied.
+        result = self.fan_in * self.units
+        values = 4 * result if self.unfolds else max(16 * result, positions * sides)
         return chunks(self.num_examples, self.groups * values)
 
     def _squared_norms(self, examples: slice) -> Float[Tensor, " examples"]:
