@@ -13,7 +13,7 @@ What lives here:
   of a group's units, and `by_example`, which shapes them;
 - `observe`, the one pass over the data that gathers the `Statistics` that are `Wanted`: `Comoments`, `Firing`,
   `ClassSums`, `CrossLayer` and the `Readout`; `chunks` of batches; `cross_features`, a pass through several networks
-  together; `runs_of` a module, and the `refusal` of those that do not fit;
+  `Viewed` together; `runs_of` a module, and the `refusal` of those that do not fit;
 - `stand_ins`, removed units as combinations of the kept ones, fitted to activations;
 - `performance`, which returns a `Performance`; `num_parameters`, `num_macs` and `file_bytes`, what a network costs;
   `compare`, the table of all that; `keep_to` a `Quantity`, with what was `Reached`.
@@ -26,7 +26,7 @@ from surplus.passes.class_sums import ClassSums
 from surplus.passes.comoments import Comoments
 from surplus.passes.comparison import compare
 from surplus.passes.costs import file_bytes, num_macs, num_parameters
-from surplus.passes.cross_features import cross_features
+from surplus.passes.cross_features import Viewed, cross_features
 from surplus.passes.cross_layer import CrossLayer
 from surplus.passes.data import Data, batches
 from surplus.passes.downstream import Downstream
@@ -79,6 +79,7 @@ __all__ = [
     "Singles",
     "SpanningTree",
     "Statistics",
+    "Viewed",
     "Wanted",
     "activations",
     "batches",
