@@ -24,7 +24,9 @@ def permuted_singular_values(
     """
     draws = list(_permuted(W, num_draws, seed))
     size = max(1, STACKED // max(1, W.numel()))
-    parts = [singular_values(torch.stack(draws[i : i + size])) for i in range(0, len(draws), size)]
+    parts = [
+        singular_values(torch.stack(draws[i : i + size])) for i in range(0, len(draws), size)
+    ]
     return torch.cat(parts)
 
 
