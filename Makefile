@@ -67,11 +67,12 @@ fmt: $(VENV)/.dev ## Format the code and mend what can be mended.
 package: $(VENV)/.dev ## Build wheel and sdist and try the wheel in an empty folder.
 	$(BIN)/python tests/try_wheel.py
 
-bench: $(VENV)/.dev ## Measure: exact ablation, the training loop, cutting, and CKA, each beside what others do.
+bench: $(VENV)/.dev ## Measure: exact ablation, training, cutting, spectra, and CKA, each beside what others do.
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --group bench
 	$(BIN)/python bench/ablation.py
 	$(BIN)/python bench/loop.py
 	$(BIN)/python bench/cutting.py
+	$(BIN)/python bench/spectra.py
 	$(BIN)/python bench/representations.py
 
 clean: ## Remove the virtual environment and what tools leave behind.

@@ -104,7 +104,7 @@ def numbers(found: list[tuple[Measure, Finding]], layer: str) -> dict[tuple, lis
     return {key: sorted(values) for key, values in rows.items()}
 
 
-ORDERED = {"local-complexity"}
+ORDERED = {"local-complexity", "low-rank-accuracy"}
 """Measures that draw something for each unit in turn, so that another order is another draw."""
 
 

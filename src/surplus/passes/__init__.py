@@ -15,6 +15,7 @@ What lives here:
   `ClassSums`, `CrossLayer` and the `Readout`; `chunks` of batches; `cross_features`, a pass through several networks
   `Viewed` together; `runs_of` a module, and the `refusal` of those that do not fit;
 - `stand_ins`, removed units as combinations of the kept ones, fitted to activations;
+- in the folder `spectra`: singular values, the law of noise and its fit, power laws in tails, ranks, phases;
 - `performance`, which returns a `Performance`; `num_parameters`, `num_macs` and `file_bytes`, what a network costs;
   `compare`, the table of all that; `keep_to` a `Quantity`, with what was `Reached`.
 

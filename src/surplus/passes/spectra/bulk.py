@@ -57,8 +57,8 @@ def fit_bulk(
     """Fit the variance of the noise by itself: what lies beyond the edge is taken out, and the rest tells the variance.
 
     The first guess is the variance whose median eigenvalue is the one found, which up to half of all eigenvalues may
-    disturb. From then on it is the mean of those below the threshold, until these stay the same. Where they would become
-    fewer than half, the spectrum has no edge, and the first guess stands.
+    disturb. From then on it is the mean of those below the threshold, until these stay the same. Where they would
+    become fewer than half, the spectrum has no edge, and the first guess stands.
 
     Args:
         eigenvalues: s^2 / N of one matrix, or of several matrices of one shape together.

@@ -7,7 +7,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-SQRT_2, STRAIGHT = math.sqrt(2), 1e3
+SQRT_2 = math.sqrt(2)
+LEAST_CUT, GREATEST_CUT = -30.0, 1e3
+"""Beyond these a normal law cut off there is one of almost equal values, or an exponential one."""
 
 
 class Comparison(NamedTuple):
@@ -22,9 +24,9 @@ class Comparison(NamedTuple):
 def against_log_normal(tail: Float[Tensor, " values"], x_min: float, alpha: float) -> Comparison:
     """Compare the power law of a tail with the log-normal law of greatest likelihood above the same x_min.
 
-    In y = ln(x / x_min) the two are an exponential and a normal law cut off at zero. Of the latter, mean and mean square
-    tell both parameters; where the mean square is at least twice the squared mean, the likeliest one is the exponential
-    itself, and the ratio is 0.
+    In y = ln(x / x_min) the two are an exponential and a normal law cut off at zero. Of the latter, mean and mean
+    square tell both parameters; where the mean square is at least twice the squared mean, the likeliest one is the
+    exponential itself, and the ratio is 0.
 
     Reference: clauset2009power, Section 5.1 and Equation C.6.
     """
@@ -32,7 +34,7 @@ def against_log_normal(tail: Float[Tensor, " values"], x_min: float, alpha: floa
     mean, square = float(y.mean()), float(y.square().mean())
     if square <= mean**2 * (1 + 1e-12) or square >= 2 * mean**2:
         return Comparison(0.0, 1.0)
-    low, high = -STRAIGHT, STRAIGHT
+    low, high = LEAST_CUT, GREATEST_CUT
     for _ in range(100):
         cut = (low + high) / 2
         if _spread(cut) < square / mean**2:

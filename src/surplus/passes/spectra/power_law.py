@@ -12,7 +12,7 @@ NUM_PROBES = 32
 """Points of a tail at which it is looked at first."""
 NUM_AT_ONCE = 16
 """Candidates that are looked at in full together."""
-CHUNK = 2**23
+CHUNK = 2**19
 """Numbers held at a time."""
 
 
@@ -47,8 +47,8 @@ def fit_power_law(values: Float[Tensor, " values"], min_tail: int = 10) -> Power
     Returns:
         The fit, or None where there are fewer values than that, or all of them are equal.
 
-    Reference: clauset2009power, Sections 3.1 and 3.3; the empirical share at a value is that of the values before it, as
-    in the authors' program.
+    Reference: clauset2009power, Sections 3.1 and 3.3; the empirical share at a value is that of the values before it,
+    as in the authors' program.
     """
     ordered = values.double().sort().values[None]
     fits = fit_tails(ordered, min_tail)
@@ -87,7 +87,7 @@ def fit_tails(values: Float[Tensor, "samples values"], min_tail: int = 10) -> Ta
     if values.shape[1] < max(min_tail, 2):
         return None
     size = max(1, CHUNK // (values.shape[1] * NUM_PROBES))
-    parts = [_fit(some, max(min_tail, 2)) for some in values.split(size)]
+    parts = [_fit(some, max(min_tail, 2)) for some in torch.split(values, size)]
     return Tails(
         alphas=torch.cat([part.alphas for part in parts]),
         starts=torch.cat([part.starts for part in parts]),

@@ -42,9 +42,9 @@ def participation_ratio(values: Float[Tensor, " values"]) -> float:
 
 
 def spectral_entropy(values: Float[Tensor, " values"], rank: int) -> float:
-    """Return the entropy of s^2 over their sum, over the logarithm of the rank: from 0 (one direction) to 1 (all equal).
+    """Return the entropy of the shares of s^2, over the logarithm of the rank: from 0 (one direction) to 1 (all equal).
 
-    Reference: martin2021implicit, Section 3.1.
+    Reference: martin2021implicit, Section 2.1.
 
     Example:
         >>> round(spectral_entropy(torch.ones(5), 5), 6)
