@@ -34,7 +34,16 @@ def trained(tmp_path_factory):
 
 
 def test_the_list_of_commands_is_frozen():
-    assert list(COMMANDS) == ["demo", "train", "prune", "measure", "export", "runs", "report", "cite"]
+    assert list(COMMANDS) == [
+        "demo",
+        "train",
+        "prune",
+        "measure",
+        "export",
+        "runs",
+        "report",
+        "cite",
+    ]
 
 
 def test_help_imports_nothing_that_is_slow():

@@ -5,6 +5,7 @@ import torch
 from torch import nn
 
 from planted import TinyConv, batches, shaken
+from surplus.base import InvalidArgument, UnknownName
 from surplus.measures import CKA, findings, observed
 from surplus.nets import Conv2
 from surplus.passes import activations
@@ -18,6 +19,10 @@ def seen_by(measure, model, data, **more):
 def found(measure, model, data, **more):
     rows = findings(seen_by(measure, model, data, **more), (measure,))
     return {(each.layer, each.other): each.value for _, each in rows if each.value is not None}
+
+
+def everything(data):
+    return torch.cat([inputs for inputs, _ in data])
 
 
 def gram(features):
@@ -143,3 +148,73 @@ def test_too_many_features_are_refused(mlp, monkeypatch):
             "its layers have 16 features together, whose products are more than are kept (100 numbers):"
             " pass fewer `layers`, or at most 6 examples"
         ]
+
+
+class Blocks(nn.Module):
+    """A residual stream of one width, so one layer of units, written by three blocks."""
+
+    def __init__(self):
+        super().__init__()
+        self.stem = nn.Conv2d(1, 4, 3, padding=1)
+        self.blocks = nn.ModuleList(nn.Conv2d(4, 4, 3, padding=1) for _ in range(3))
+        self.norms = nn.ModuleList(nn.Identity() for _ in range(3))
+        self.head = nn.Linear(4, 3)
+
+    def forward(self, x):
+        x = self.stem(x)
+        for block, norm in zip(self.blocks, self.norms, strict=True):
+            x = norm(x + torch.relu(block(x)))
+        return self.head(x.mul_(2).mean((2, 3)))
+
+
+def test_modules_are_compared_where_units_are_one_stream():
+    torch.manual_seed(0)
+    model = Blocks().double()
+    data = batches(20, (1, 6, 6), 3)
+    inputs = everything(data)
+    with torch.no_grad():
+        x = model.stem(inputs)
+        streams = []
+        for block in model.blocks:
+            x = x + torch.relu(block(x))
+            streams.append(x)
+    for positions in ("mean", "all"):
+        features = [each.mean((2, 3)) if positions == "mean" else each for each in streams]
+        numbers = found(CKA(modules=("norms.*",), positions=positions), model, data)
+        assert numbers == {
+            (f"norms.{i}", f"norms.{j}"): pytest.approx(oracle(features[i], features[j]), rel=1e-9)
+            for i in range(3)
+            for j in range(i + 1, 3)
+        }
+
+
+def test_features_of_sequences_lie_along_the_last_axis():
+    model = nn.Sequential(nn.Linear(4, 6), nn.Linear(6, 5), nn.Flatten(), nn.Linear(35, 2)).double()
+    data = batches(30, (7, 4), 2)
+    numbers = found(CKA(modules=("0", "1")), model, data)
+    with torch.no_grad():
+        first = model[0](everything(data))
+        second = model[1](first)
+    expected = oracle(first.mean(1), second.mean(1))
+    assert numbers == {("0", "1"): pytest.approx(expected, rel=1e-9)}
+
+
+def test_modules_that_cannot_be_compared_are_refused(mlp):
+    class Odd(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.one, self.pair = nn.Linear(6, 4), nn.RNN(4, 4, batch_first=True)
+
+        def forward(self, x):
+            return self.pair(torch.tanh(self.one(x) + self.one(-x))[:, None])[0][:, 0]
+
+    data = batches(9, (6,), 3, torch.float32)
+    model = Odd()
+    for module, message in (
+        ("one", "`one` runs 2 times on a batch; a module that is compared must run once"),
+        ("pair", "`pair` returns tuple; a module that is compared must return a tensor"),
+    ):
+        with pytest.raises(InvalidArgument, match=message):
+            found(CKA(modules=(module,)), model, data)
+    with pytest.raises(UnknownName, match="module"):
+        found(CKA(modules=("layer*",)), mlp, batches(9, (6,), 3))

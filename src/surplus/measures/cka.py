@@ -2,16 +2,16 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
 from itertools import combinations
 from typing import ClassVar, Literal
 
-from surplus.base import register
+from surplus.base import register, unknown_name
 from surplus.measures.finding import Finding
 from surplus.measures.measure import Measure
 from surplus.measures.observed import Observed
 from surplus.measures.untreated import Untreated, untreated
-from surplus.passes import CrossLayer, cross_features
-from surplus.units import Tap
+from surplus.passes import CrossLayer, Viewed, cross_features
 
 
 @register("cka")
@@ -33,13 +33,16 @@ class CKA(Measure):
 
     positions: Literal["mean", "all"] = "mean"
     """Whether a filter's mean over positions is a feature, or its output at each position."""
+    modules: tuple[str, ...] = ()
+    """Modules whose outputs are compared instead, by name or pattern: "layer1.*". Blocks of a residual network are
+    modules, while their units are one layer, that of the stream."""
 
     def measure(self, seen: Observed) -> Iterator[Finding]:
         """Yield the alignment of each pair; `layer` is one of the network, `other` a later one, or one of the other."""
         sides = [seen] if seen.other is None else [seen, seen.other]
         for side in sides:
             for name in side.names:
-                if side.group(name).tap is None:
+                if side.group(name).tap is None and not self.modules:
                     yield _left_out(name, "the outputs of its units never lie along one axis")
         found, layers = self._products(sides)
         still = found.constant().tolist()
@@ -64,20 +67,31 @@ class CKA(Measure):
 
     def _products(self, sides: list[Observed]) -> tuple[CrossLayer, list[tuple[int, str]]]:
         """Return the products of all layers, and the network and name of each."""
-        if len(sides) == 1 and self.positions == "mean":
+        if len(sides) == 1 and self == CKA():
             found = sides[0].features  # of the pass that serves all measures
             return found, [(0, name) for name in found.slices]
-        taps = [_taps(side) for side in sides]
-        networks = [(side.model, each) for side, each in zip(sides, taps, strict=True)]
+        networks = [self._view(side) for side in sides]
         found = cross_features(networks, sides[0].examples(), self.positions == "all")
         if found.refused is not None:
             raise Untreated(found.refused)
-        return found, [(place, name) for place, each in enumerate(taps) for name in each]
+        return found, [
+            (place, name)
+            for place, viewed in enumerate(networks)
+            for name in (*viewed.taps, *viewed.modules)
+        ]
 
-
-def _taps(side: Observed) -> dict[str, Tap]:
-    found = {name: side.group(name).tap for name in side.names}
-    return {name: tap for name, tap in found.items() if tap is not None}
+    def _view(self, side: Observed) -> Viewed:
+        """Return where a network is looked at."""
+        if not self.modules:
+            found = {name: side.group(name).tap for name in side.names}
+            taps = {name: tap for name, tap in found.items() if tap is not None}
+            return Viewed(side.model, taps)
+        known = [name for name, _ in side.model.named_modules() if name]
+        for pattern in self.modules:
+            if not any(fnmatchcase(name, pattern) for name in known):
+                raise unknown_name("module", pattern, known)
+        chosen = [name for name in known if any(fnmatchcase(name, each) for each in self.modules)]
+        return Viewed(side.model, {}, tuple(chosen))
 
 
 def _left_out(name: str, reason: str) -> Finding:

@@ -15,7 +15,7 @@ What lives here:
   `activations`, the outputs of a group's units, and `by_example`, which shapes them;
 - `observe`, the one pass over the data that gathers the `Statistics` that are `Wanted`: `Comoments`, `Firing`,
   `ClassSums`, `CrossLayer` and the `Readout`; `chunks` of batches; `cross_features`, a pass through several networks
-  together; `runs_of` a module, and the `refusal` of those that do not fit;
+  `Viewed` together; `runs_of` a module, and the `refusal` of those that do not fit;
 - `agreement` of masked networks with the network itself, an `Agreement`; `Answers`, data whose targets are a network's
   own; what a model gives `evaluated`; `are_labels`; the `interval` of a mean, an `Interval`;
 - `linked`, which things hang together; what of each column all others leave `unexplained`, and the `num_directions` of
@@ -23,12 +23,7 @@ What lives here:
 - `Ghost`, gradients of single examples without forming them (decisions/0014-gradients-from-the-graph.md): what it
   `Passed` for a batch, with the `Rows` of weight matrices, `gradient_gram` and `squared_norms`; over data,
   `gradient_sample` (a `GradientSample`, and on the way `MatrixSums`), each `CoherenceQuantity` of its `Coherence`, and
-  `gradient_grams`;
-  `cross_entropies`, the loss;
-- `Data`, what the engines are given, `batches` of it, and a `Sample` as `sampled` draws it; `activations`, the outputs
-  of a group's units;
-- `observe`, the one pass over the data that gathers the `Statistics` that are `Wanted`: `Comoments`, `Firing` and
-  `ClassSums`; `chunks` of batches;
+  `gradient_grams`; `cross_entropies`, the loss;
 - `stand_ins`, removed units as combinations of the kept ones, fitted to activations;
 - in the folder `spectra`: singular values, the law of noise and its fit, power laws in tails, ranks, phases;
 - `performance`, which returns a `Performance`; `num_parameters`, `num_macs` and `file_bytes`, what a network costs;
@@ -44,7 +39,7 @@ from surplus.passes.class_sums import ClassSums
 from surplus.passes.comoments import Comoments
 from surplus.passes.comparison import compare
 from surplus.passes.costs import file_bytes, num_macs, num_parameters
-from surplus.passes.cross_features import cross_features
+from surplus.passes.cross_features import Viewed, cross_features
 from surplus.passes.cross_layer import CrossLayer
 from surplus.passes.data import Data, batches
 from surplus.passes.dependence import num_directions, unexplained
@@ -120,6 +115,7 @@ __all__ = [
     "Singles",
     "SpanningTree",
     "Statistics",
+    "Viewed",
     "Wanted",
     "activations",
     "agreement",

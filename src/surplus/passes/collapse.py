@@ -21,7 +21,8 @@ def within_to_between(
 
     Example:
         >>> apart = torch.tensor([[1.0, 0.0], [-1.0, 0.0]], dtype=torch.float64)
-        >>> within_to_between(torch.eye(2).double() / 8, apart, torch.tensor([0.5, 0.5]).double())
+        >>> ratio, rank = within_to_between(torch.eye(2).double() / 8, apart, torch.full((2,), 0.5).double())
+        >>> round(ratio, 6), rank
         (0.125, 1)
     """
     _, sizes, rows = torch.linalg.svd(apart * weights.sqrt()[:, None], full_matrices=False)

@@ -13,12 +13,19 @@ Runs = list[tuple[Tensor, Tensor]]
 
 
 @contextmanager
-def runs_of(module: nn.Module | None) -> Iterator[Runs]:
-    """Within the context, collect the input and the output of each run of a module; None collects none."""
+def runs_of(module: nn.Module | None, copies: bool = False) -> Iterator[Runs]:
+    """Within the context, collect the input and the output of each run of a module; None collects none.
+
+    Args:
+        module: The module.
+        copies: Whether outputs are copied at once: what works in place later changes the others.
+    """
     found: Runs = []
 
     def note(_: nn.Module, inputs: tuple[Any, ...], output: Any) -> None:
-        found.append((inputs[0], output))
+        found.append(
+            (inputs[0], output.clone() if copies and isinstance(output, Tensor) else output)
+        )
 
     hook = None if module is None else module.register_forward_hook(note)
     try:
