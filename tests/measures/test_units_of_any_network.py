@@ -16,6 +16,7 @@ from surplus.measures import (
     SynchronisedUnits,
     findings,
 )
+from surplus.measures.matrices import parameters_of
 from zoo import build
 
 MEASURES = (
@@ -56,7 +57,7 @@ def test_every_layer_has_findings_or_a_reason(name, measure):
     before = {key: each.clone() for key, each in model.state_dict().items()}
     seen = seen_with(measure, model, data_of(example))
     found = [each for _, each in findings(seen, (measure,))]
-    layers = set(seen.matrices()) if isinstance(measure, FreeParameters) else set(seen.names)
+    layers = set(parameters_of(seen)) if isinstance(measure, FreeParameters) else set(seen.names)
     assert layers <= {each.layer for each in found}
     assert all(each.note for each in found if each.value is None)
     assert all(torch.equal(before[key], each) for key, each in model.state_dict().items())

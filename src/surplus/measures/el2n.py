@@ -6,12 +6,12 @@ from typing import ClassVar
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from torch import Tensor
 
 from surplus.base import register
 from surplus.measures.finding import Finding
-from surplus.measures.gradients import gradients_of, mean_interval, sample_of
+from surplus.measures.gradients import mean_interval, sample_of
 from surplus.measures.measure import Measure
 from surplus.measures.observed import Observed
 from surplus.passes import Data, chunks
@@ -39,12 +39,8 @@ class EL2N(Measure):
 
     def measure(self, seen: Observed) -> Iterator[Finding]:
         """Yield the mean score and each example's score."""
-        if "gradients" in seen.needs:  # the pass for these has the outputs
-            sample, numbers = gradients_of(seen, self.num_examples)
-            scores = _errors(sample.outputs, sample.targets)
-        else:
-            chosen, numbers = sample_of(seen, self.num_examples)
-            scores = _scores(seen, chosen)
+        chosen, numbers = sample_of(seen, self.num_examples)
+        scores = _scores(seen, chosen)
         lower, upper = mean_interval(scores)
         yield Finding(
             quantity="mean_el2n",
@@ -62,12 +58,7 @@ def _scores(seen: Observed, data: Data) -> Float[Tensor, " examples"]:
     model, found = seen.model, []
     with torch.no_grad(), evaluating(model), left_as_found(model):
         for inputs, targets in chunks(data, model, CHUNK):
-            found.append(_errors(model(inputs), targets).cpu())
+            outputs = model(inputs).double()
+            error = outputs.softmax(1) - F.one_hot(targets, outputs.shape[1])
+            found.append(error.norm(dim=1).cpu())
     return torch.cat(found)
-
-
-def _errors(
-    outputs: Float[Tensor, "examples classes"], targets: Int[Tensor, " examples"]
-) -> Float[Tensor, " examples"]:
-    error = outputs.double().softmax(1) - F.one_hot(targets, outputs.shape[1])
-    return error.norm(dim=1)

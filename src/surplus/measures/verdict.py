@@ -199,8 +199,8 @@ def in_percent(share: float) -> str:
     """Return a share in percent.
 
     Example:
-        >>> in_percent(0.2178), in_percent(0.9998)
-        ('21.8\\xa0%', '99.98\\xa0%')
+        >>> in_percent(0.2178).split(), in_percent(0.9998).split()
+        (['21.8', '%'], ['99.98', '%'])
     """
     text = f"{100 * share:.2f}" if share > 0.5 else f"{100 * share:.3g}"
     return f"{text}\u00a0%"  # kept together when lines are wrapped
