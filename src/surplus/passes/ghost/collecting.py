@@ -18,7 +18,7 @@ from surplus.passes.ghost.products import Products
 FIRST = 8
 """Examples of the first batch, by which the size of the others is chosen."""
 MOST = 512
-MEMORY = 2**27
+MEMORY = 2**26
 """Bytes that the gradients at the outputs may take; a pass takes a few times as much."""
 
 

@@ -2,6 +2,7 @@
 
 from typing import final
 
+import torch
 from torch import Tensor
 
 from surplus.passes.ghost.layout import Layout
@@ -36,6 +37,12 @@ class Dense:
     def products(self, examples: slice, start: int = 0, stop: int | None = None) -> Tensor:
         """Return the sums over positions: [examples, groups, units, fan_in], or some of the units."""
         return self.deltas(examples, start, stop).mT @ self.inputs(examples)
+
+    def dots(self, W: Tensor, examples: slice) -> Tensor:
+        """Return the scalar product of each gradient with [groups, units, fan_in]."""
+        deltas = self.deltas(examples)
+        outputs = self.inputs(examples) @ W.mT.to(deltas)
+        return (outputs * deltas).sum((1, 2, 3), dtype=torch.float64)
 
     def rows(self, positions: Tensor | None) -> tuple[Tensor, Tensor]:
         """Return inputs and deltas of the first group at some positions, or all: [batch, positions, ...]."""

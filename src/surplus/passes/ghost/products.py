@@ -42,6 +42,10 @@ class Part(Protocol):
         """Return the sums over positions: [examples, groups, units, fan_in], or some of the units."""
         ...
 
+    def dots(self, W: Tensor, examples: slice) -> Tensor:
+        """Return the scalar product of each gradient with [groups, units, fan_in], in float64."""
+        ...
+
     def rows(self, positions: Tensor | None) -> tuple[Tensor, Tensor]:
         """Return inputs and deltas of the first group at some positions, or all: [batch, positions, ...]."""
         ...
@@ -116,15 +120,9 @@ class Products:
             shape = (self.groups, self.units, self.fan_in)
         W = direction.reshape(shape)
         W = W.mT if self.columns_first else W
-        return torch.cat([self._dots(W, each) for each in self.chunks()])
-
-    def _dots(self, W: Float[Tensor, "groups units fan_in"], examples: slice) -> Tensor:
-        if self.unfolds:
-            products = self.products(examples)
-            return (products * W.to(products)).sum((1, 2, 3), dtype=torch.float64)
-        deltas = self.deltas(examples)
-        outputs = self.inputs(examples) @ W.mT.to(deltas)
-        return (outputs * deltas).sum((1, 2, 3), dtype=torch.float64)
+        slices = chunks(self.num_examples, self.groups * self.num_positions * self.units)
+        found = [torch.stack([part.dots(W, each) for part in self.parts]).sum(0) for each in slices]
+        return torch.cat(found)
 
     @property
     def by_gram(self) -> bool:
