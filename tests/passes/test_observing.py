@@ -9,7 +9,7 @@ from torch import nn
 from planted import batches, shaken
 from surplus.base import InvalidArgument
 from surplus.nets import Conv2
-from surplus.passes import ClassSums, Comoments, Firing, Wanted, activations, observe
+from surplus.passes import ClassSums, Comoments, Firing, Wanted, activations, draw, observe
 from surplus.units import find_units
 
 ALL = {"comoments": True, "firing": True, "class_sums": True, "cross_layer": True}
@@ -168,3 +168,29 @@ def test_another_path_is_named():
     taps = taps_of(model, torch.ones(2, 3))
     with pytest.raises(InvalidArgument, match="takes another path than on the example"):
         observe(model, taps, [(-torch.ones(2, 3), torch.zeros(2))], Wanted(comoments=True))
+
+
+@pytest.mark.parametrize("num_examples", [1, 7, 29, 30, 50, None])
+def test_a_sample_of_batches_is_drawn_in_one_reading(num_examples):
+    """Each example is drawn once, with its number, from batches that nobody counted before."""
+
+    def stream():
+        for start in (0, 12, 24):
+            numbers = torch.arange(start, min(start + 12, 30))
+            yield numbers[:, None].double(), numbers % 3
+
+    data, numbers = draw(stream(), num_examples, seed=1)
+    inputs = torch.cat([each for each, _ in data])[:, 0]
+    targets = torch.cat([each for _, each in data])
+    assert inputs.tolist() == numbers.tolist() == sorted(set(numbers.tolist()))
+    assert targets.tolist() == [number % 3 for number in numbers.tolist()]
+    assert len(numbers) == min(num_examples or 30, 30)
+
+
+def test_every_example_is_drawn_equally_often():
+    data = [(torch.arange(10.0), torch.zeros(10)), (torch.arange(10.0, 14.0), torch.zeros(4))]
+    drawn = torch.cat([draw(data, 5, seed).numbers for seed in range(1400)])
+    counts = torch.bincount(drawn, minlength=14)
+    assert counts.sum() == 7000
+    # 500 each; the standard deviation of a count is below 18
+    assert bool(((counts - 500).abs() < 90).all())

@@ -5,16 +5,15 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from surplus.base import InvalidArgument, Part, derive
+from surplus.base import InvalidArgument, derive
 from surplus.measures.untreated import Untreated
 from surplus.passes import (
     Data,
     GradientSample,
     MatrixSums,
     batches,
-    drawn,
+    draw,
     gradient_sample,
-    sampled,
 )
 from surplus.units import evaluating
 
@@ -71,13 +70,9 @@ def sample_of(
     Raises:
         Untreated: the model is no classifier on them.
     """
-    kept = data if isinstance(data, Part) else list(data)
-    total = len(kept) if isinstance(kept, Part) else sum(len(targets) for _, targets in kept)
-    chosen = sampled(kept, num_examples, seed)
+    chosen, numbers = draw(data, num_examples, seed)
     _check_classifier(model, chosen)
-    if num_examples is None or num_examples >= total:
-        return chosen, list(range(total))
-    return chosen, drawn(total, num_examples, seed).tolist()
+    return chosen, numbers.tolist()
 
 
 def _check_classifier(model: nn.Module, data: Data) -> None:

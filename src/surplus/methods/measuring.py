@@ -1,7 +1,7 @@
 """Measuring a run: what measures find at one of its snapshots."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from torch import Tensor
@@ -9,6 +9,7 @@ from torch import Tensor
 from surplus.base import InvalidArgument, register
 from surplus.measures import Measure, check_measures, findings, observed, table_of
 from surplus.measures.observed import Observed
+from surplus.measures.report import report_measures
 from surplus.methods.context import Context
 from surplus.methods.method import Method
 from surplus.methods.results import Results
@@ -30,8 +31,8 @@ class Measuring(Method):
     Reference: own; decisions/0013-measuring.md.
     """
 
-    by: tuple[Measure, ...]
-    """The measures."""
+    by: tuple[Measure, ...] = field(default_factory=report_measures)
+    """The measures; those of the report unless others are named."""
     at: int | None = None
     """The step of the snapshot; None takes the last."""
     part: PartName = "train"

@@ -11,7 +11,8 @@ What lives here:
 - `path_norm`, a sum over all paths through a network;
 - `margins` of a classifier's examples, as `Margins`;
 - `Estimate`: `mean_estimate`, `share_estimate` and the `difference` of two, with their intervals;
-- `Data`, what the engines are given, `batches` of it, and a `Sample` as `sampled` draws it (`drawn`: which examples);
+- `Data`, what the engines are given, `batches` of it, and a `Sample` as `sampled` draws it (`draw`: with the
+  numbers of the examples);
   `activations`, the outputs of a group's units, and `by_example`, which shapes them;
 - `observe`, the one pass over the data that gathers the `Statistics` that are `Wanted`: `Comoments`, `Firing`,
   `ClassSums`, `CrossLayer` and the `Readout`; `chunks` of batches; `cross_features`, a pass through several networks
@@ -74,7 +75,7 @@ from surplus.passes.path_norm import path_norm
 from surplus.passes.performance import Performance, performance
 from surplus.passes.readout import Readout, refusal, runs_of
 from surplus.passes.removals import Removals, Singles, removal_macs
-from surplus.passes.sampling import Sample, drawn, sampled
+from surplus.passes.sampling import Sample, draw, sampled
 from surplus.passes.spanning import SpanningTree
 from surplus.passes.spherical import degrees_to, spherical_centres
 from surplus.passes.standing_in import stand_ins
@@ -129,7 +130,7 @@ __all__ = [
     "degrees_to",
     "difference",
     "directions",
-    "drawn",
+    "draw",
     "evaluated",
     "file_bytes",
     "frame_potential",

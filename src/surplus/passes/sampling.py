@@ -1,10 +1,10 @@
 """Samples of data: some of the examples, drawn by a seed."""
 
 from collections.abc import Iterator
-from typing import final
+from typing import NamedTuple, final
 
 import torch
-from jaxtyping import Int
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from surplus.base import InvalidArgument, Part, derive
@@ -37,13 +37,18 @@ class Sample:
         return self._part.targets[self._index.to(self._part.targets.device)]
 
 
-def sampled(data: Data, num_examples: int | None, seed: int) -> Data:
-    """Return at most so many examples, drawn without replacement; all of them, as they are, if there are no more.
+class Drawn(NamedTuple):
+    """Some of the examples of data, and their numbers in it."""
 
-    Batches that can be read only once are kept in memory, as far as they are drawn.
+    data: Data
+    numbers: Int[Tensor, " chosen"]
+
+
+def sampled(data: Data, num_examples: int | None, seed: int) -> Data:
+    """Return at most so many examples, drawn without replacement; all of them, as they are, if none are to be left out.
 
     Args:
-        data: A part of a task, or batches of (inputs, targets).
+        data: A part of a task, or batches of (inputs, targets), which are read once; what is drawn is kept in memory.
         num_examples: How many; None takes all.
         seed: Of the draw.
 
@@ -55,31 +60,62 @@ def sampled(data: Data, num_examples: int | None, seed: int) -> Data:
         >>> sum(len(inputs) for inputs, _ in sampled(batches, 3, seed=0))
         3
     """
+    if num_examples is None:
+        return list(data) if iter(data) is data else data
+    return draw(data, num_examples, seed).data
+
+
+def draw(data: Data, num_examples: int | None, seed: int) -> Drawn:
+    """Return the same with the numbers of the examples, in ascending order."""
     if num_examples is not None and num_examples < 1:
         raise InvalidArgument(
             f"`num_examples` is {num_examples}; it must be at least 1, or None for all."
         )
-    if num_examples is None:
-        return list(data) if iter(data) is data else data
-    if isinstance(data, Part):
-        if num_examples >= len(data):
-            return data
-        return Sample(data, drawn(len(data), num_examples, seed))
-    kept = list(data)
-    sizes = [len(targets) for _, targets in kept]
-    if num_examples >= sum(sizes):
-        return kept
-    index = drawn(sum(sizes), num_examples, seed)
-    found, begin = [], 0
-    for (inputs, targets), size in zip(kept, sizes, strict=True):
-        here = index[(index >= begin) & (index < begin + size)] - begin
-        if len(here):
-            found.append((inputs[here], targets[here]))
-        begin += size
-    return found
-
-
-def drawn(total: int, count: int, seed: int) -> Int[Tensor, " chosen"]:
-    """Return which `count` of so many examples are drawn without replacement, in ascending order."""
+    if not isinstance(data, Part):
+        return _streamed(data, num_examples, seed)
+    total = len(data)
+    if num_examples is None or num_examples >= total:
+        return Drawn(data, torch.arange(total))
     generator = torch.Generator().manual_seed(derive(seed, "examples"))
-    return torch.randperm(total, generator=generator)[:count].sort().values
+    index = torch.randperm(total, generator=generator)[:num_examples].sort().values
+    return Drawn(Sample(data, index), index)
+
+
+def _streamed(data: Data, num_examples: int | None, seed: int) -> Drawn:
+    """Draw from batches whose number is not known: every example gets a key, and the smallest keys stay."""
+    generator = torch.Generator().manual_seed(derive(seed, "examples"))
+    kept: list[_Keyed] = []
+    total = 0
+    for inputs, targets in data:
+        count = len(targets)
+        keys = torch.rand(count, dtype=torch.float64, generator=generator)
+        kept.append(_Keyed(keys, torch.arange(total, total + count), inputs, targets))
+        total += count
+        if num_examples is not None and sum(len(each.keys) for each in kept) > 2 * num_examples:
+            kept = _smallest(kept, num_examples)
+    if num_examples is not None and total > num_examples:
+        kept = _smallest(kept, num_examples)
+    numbers = [each.numbers for each in kept]
+    return Drawn(
+        [(each.inputs, each.targets) for each in kept],
+        torch.cat(numbers) if numbers else torch.empty(0, dtype=torch.int64),
+    )
+
+
+class _Keyed(NamedTuple):
+    """What is kept of a batch."""
+
+    keys: Float[Tensor, " chosen"]
+    numbers: Int[Tensor, " chosen"]
+    inputs: Tensor
+    targets: Tensor
+
+
+def _smallest(kept: list[_Keyed], count: int) -> list[_Keyed]:
+    limit = torch.cat([each.keys for each in kept]).kthvalue(count).values
+    found = []
+    for each in kept:
+        stays = each.keys <= limit
+        if bool(stays.any()):
+            found.append(_Keyed(*(part[stays.to(part.device)] for part in each)))
+    return found
