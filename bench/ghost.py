@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.func import functional_call, grad, vmap
 
 from surplus.nets import Conv2, LeNet300100, ResNetCIFAR
-from surplus.passes import Ghost
+from surplus.passes.ghost import Ghost
 from timing import seconds, settle, spread
 
 ROUNDS = 7

@@ -141,7 +141,7 @@ def test_a_constant_layer_is_named(mlp):
 
 
 def test_too_many_features_are_refused(mlp, monkeypatch):
-    monkeypatch.setattr("surplus.passes.cross_layer.MOST_NUMBERS", 100)
+    monkeypatch.setattr("surplus.passes.statistics.cross_layer.MOST_NUMBERS", 100)
     for measure in (CKA(), CKA(positions="all")):
         rows = findings(seen_by(measure, mlp, batches(20, (6,), 3)), (measure,))
         assert [each.note for _, each in rows] == [

@@ -11,7 +11,8 @@ from planted import batches
 from surplus.measures import FreeParameters, findings
 from surplus.measures.backward import NUM_EXAMPLES, Backward
 from surplus.measures.free_parameters import num_small_products
-from surplus.passes import Comoments, MatrixSums
+from surplus.passes.ghost import MatrixSums
+from surplus.passes.statistics import Comoments
 
 N = 40
 

@@ -9,7 +9,6 @@ from torch import nn
 from oracles.gradients import gradients
 from planted import batches
 from reading import Of, made
-from surplus.base import derive
 from surplus.measures import findings, observed
 from surplus.measures.coherence import GradientCoherence
 from surplus.measures.el2n import EL2N
@@ -18,6 +17,7 @@ from surplus.measures.gradient_rank import GradientRank
 from surplus.measures.gradients import by_layer
 from surplus.measures.grand import GraNd, rank_correlation
 from surplus.nets import Conv2
+from surplus.passes import draw
 from surplus.units import find_units
 
 MEASURES = [GradientCoherence(), GradientNoise(), GraNd(), EL2N(), GradientRank()]
@@ -234,8 +234,7 @@ def test_samples_are_those_of_the_seed(mlp):
     some = found_by(EL2N(num_examples=7), mlp, data, seed=3)
     mean = some["mean_el2n", None, None]
     assert (mean.n, mean.seed) == (7, 3)
-    generator = torch.Generator().manual_seed(derive(3, "examples"))
-    drawn = torch.randperm(60, generator=generator)[:7].sort().values.tolist()
+    drawn = draw(data, 7, 3).numbers.tolist()
     chosen = [example for quantity, _, example in some if quantity == "el2n"]
     assert chosen == drawn
     for example in drawn:

@@ -10,7 +10,9 @@ from planted import batches, shaken
 from surplus.measures import LinearDependence, findings
 from surplus.measures.backward import NUM_EXAMPLES, Backward
 from surplus.nets import Conv2
-from surplus.passes import Comoments, MatrixSums, num_directions, unexplained
+from surplus.passes import num_directions, unexplained
+from surplus.passes.ghost import MatrixSums
+from surplus.passes.statistics import Comoments
 
 DATA = batches(30, (6,), 3)
 

@@ -9,7 +9,7 @@ from torch import nn
 from planted import TinyConv, TinyMLP, batches, shaken
 from surplus.base import InvalidArgument
 from surplus.measures import NeuralCollapse, findings, observed
-from surplus.passes import ClassSums
+from surplus.passes.statistics import ClassSums
 from surplus.units import find_units
 
 

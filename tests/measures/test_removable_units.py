@@ -13,8 +13,8 @@ from surplus.base import InvalidArgument, Parts
 from surplus.masks import Mask, enforce
 from surplus.measures import RemovableUnits, findings
 from surplus.measures.removable_units import prunability
-from surplus.passes import interval
-from surplus.passes.intervals import students_t
+from surplus.passes import mean_estimate
+from surplus.passes.estimates import quantile_of_student
 from surplus.units import find_units
 
 DATA = batches(30, (6,), 3)
@@ -223,9 +223,9 @@ def test_intervals_of_few_repeats():
     """The quantiles are those of any table of Student's t."""
     table = {1: 12.706, 2: 4.303, 3: 3.182, 4: 2.776, 9: 2.262, 30: 2.042}
     for freedom, value in table.items():
-        assert students_t(freedom) == pytest.approx(value, abs=6e-4)
-    assert interval([2.0]).lower is None
-    same = interval([0.5, 0.5, 0.5])
+        assert quantile_of_student(freedom) == pytest.approx(value, abs=6e-4)
+    assert mean_estimate([2.0]).lower is None
+    same = mean_estimate([0.5, 0.5, 0.5])
     assert (same.lower, same.upper) == (0.5, 0.5)
 
 

@@ -10,7 +10,7 @@ from planted import batches, shaken
 from surplus.measures import RepeatedUnits
 from surplus.measures.repeated_units import selectivities
 from surplus.nets import Conv2
-from surplus.passes import ClassSums
+from surplus.passes.statistics import ClassSums
 
 DATA = batches(30, (6,), 3)
 

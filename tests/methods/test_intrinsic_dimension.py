@@ -7,10 +7,9 @@ import pytest
 from running import context, finished, spec
 from surplus.base import InvalidArgument
 from surplus.methods import IntrinsicDimension, intrinsic_dimension, model_of, train
-from surplus.methods.intervals import interval
 from surplus.methods.searching import Search
 from surplus.nets import LeNet300100
-from surplus.passes import performance
+from surplus.passes import mean_estimate, performance
 from surplus.tasks import MNIST10k
 from surplus.training import Spec, Training
 from surplus.training.optimizers import SGD, Subspace
@@ -52,13 +51,6 @@ def test_a_search_that_never_succeeds_ends_at_the_largest():
     assert asked == [10, 20, 40, 55] and search.found is None
 
 
-def test_intervals_are_those_of_student():
-    assert interval([4.0]) is None
-    assert interval([1, 2, 3, 4]) == pytest.approx((0.4457, 4.5543), abs=2e-3)
-    low, high = interval(list(range(100)))
-    assert (low + high) / 2 == pytest.approx(49.5)
-
-
 def test_every_training_has_a_row_that_its_run_bears_out(trained, measured):
     run, where = trained
     curve = measured.tables["curve"]
@@ -98,7 +90,7 @@ def test_the_dimension_is_the_least_that_was_enough(measured):
         found = values["found"][name]
         own = dimensions.where(projection=name)["dimension"]
         assert found["dimension"] == sum(own) / 2 and found["num_reached"] == 2
-        assert found["interval"] == pytest.approx(list(interval(own)))
+        assert found["interval"] == pytest.approx(list(mean_estimate(own)[1:3]))
 
 
 def test_interrupted_it_goes_on_where_it_stopped(measured, tmp_path, monkeypatch):

@@ -29,7 +29,8 @@ from surplus.methods import (
 from surplus.methods.choosing import best_order
 from surplus.methods.cutting import write_cut
 from surplus.methods.subject import Subject
-from surplus.passes import frame_potential, performance
+from surplus.passes import performance
+from surplus.passes.geometry import frame_potential
 from surplus.scores import FramePotential, LeaveOneOutLoss, Magnitude, Random, Taylor
 from surplus.training import From, example_of
 from surplus.training.interventions import Pruning

@@ -5,14 +5,7 @@ from torch import nn
 from planted import TinyConv, batches
 from surplus.edits import cut, to_raw
 from surplus.masks import Mask, enforce
-from surplus.passes import (
-    activations,
-    compare,
-    file_bytes,
-    num_macs,
-    num_parameters,
-    performance,
-)
+from surplus.passes import activations, compare, file_bytes, num_macs, num_parameters, performance
 from surplus.store import write_bundle
 from surplus.units import find_units
 

@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from surplus.passes import Comoments, CrossLayer, cross_layer
+from surplus.passes import cross_layer
+from surplus.passes.statistics import Comoments, CrossLayer
 
 WIDTHS = {"a": 3, "b": 7, "c": 2}
 

@@ -9,10 +9,16 @@ from torch import Tensor, nn
 from oracles.gradients import gradients, gram, squared_norms
 from reading import ALONE, NETS, Of, made, mlp, parameter
 from surplus.base import InvalidArgument
-from surplus.passes import Ghost, gradient_gram, gradient_grams, gradient_sample
-from surplus.passes import squared_norms as norms_of
-from surplus.passes.ghost import collecting, products
+from surplus.passes.ghost import (
+    Ghost,
+    collecting,
+    gradient_gram,
+    gradient_grams,
+    gradient_sample,
+    products,
+)
 from surplus.passes.ghost import gram as gram_file
+from surplus.passes.ghost import squared_norms as norms_of
 from surplus.passes.ghost.alone import OfOne
 from surplus.passes.ghost.layout import Layout, codes, layouts
 from zoo import ZOO, build

@@ -3,7 +3,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from surplus.passes import (
+from surplus.passes.geometry import (
     directions,
     frame_potential,
     frame_potential_along,

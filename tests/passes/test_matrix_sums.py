@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from planted import batches
-from surplus.passes import MatrixSums, gradient_sample
+from surplus.passes.ghost import MatrixSums, gradient_sample
 
 
 def rows_of(model, layer, data):

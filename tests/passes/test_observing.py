@@ -9,7 +9,8 @@ from torch import nn
 from planted import batches, shaken
 from surplus.base import InvalidArgument
 from surplus.nets import Conv2
-from surplus.passes import ClassSums, Comoments, Firing, Wanted, activations, draw, observe
+from surplus.passes import activations, draw
+from surplus.passes.statistics import ClassSums, Comoments, Firing, Wanted, observe
 from surplus.units import find_units
 
 ALL = {"comoments": True, "firing": True, "class_sums": True, "cross_layer": True}

@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from oracles.geometry import components
-from surplus.passes import SpanningTree
+from surplus.passes.geometry import SpanningTree
 
 
 @given(st.integers(1, 9), st.integers(0, 10**6), st.integers(1, 6))

@@ -3,7 +3,7 @@ import torch
 
 from asking import randn
 from oracles.geometry import angle, best_clusters
-from surplus.passes import degrees_to, directions, spherical_centres
+from surplus.passes.geometry import degrees_to, directions, spherical_centres
 
 
 def generator():

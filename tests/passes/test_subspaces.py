@@ -3,7 +3,7 @@ import torch
 
 from asking import randn
 from oracles.geometry import principal_angles
-from surplus.passes import (
+from surplus.passes.geometry import (
     leading_subspace,
     principal_degrees,
     random_degrees,

@@ -13,8 +13,8 @@ from surplus.measures.finding import Finding
 from surplus.measures.measure import Measure
 from surplus.measures.observed import Observed
 from surplus.measures.untreated import per_layer
-from surplus.passes import Comoments
 from surplus.passes.spectra.ranks import effective_rank, participation_ratio
+from surplus.passes.statistics import Comoments
 from surplus.units import tensors_of
 
 SUMMED = torch.finfo(torch.float64).eps

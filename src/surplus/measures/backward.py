@@ -7,14 +7,8 @@ from torch import Tensor, nn
 
 from surplus.base import InvalidArgument, derive
 from surplus.measures.untreated import Untreated
-from surplus.passes import (
-    Data,
-    GradientSample,
-    MatrixSums,
-    batches,
-    draw,
-    gradient_sample,
-)
+from surplus.passes import Data, batches, draw
+from surplus.passes.ghost import GradientSample, MatrixSums, gradient_sample
 from surplus.units import evaluating
 
 NO_CLASSES = "it looks at the loss of a classifier, and"

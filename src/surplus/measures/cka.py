@@ -11,7 +11,7 @@ from surplus.measures.finding import Finding
 from surplus.measures.measure import Measure
 from surplus.measures.observed import Observed
 from surplus.measures.untreated import Untreated, untreated
-from surplus.passes import CrossLayer, Viewed, cross_features
+from surplus.passes.statistics import CrossLayer, Viewed, cross_features
 
 
 @register("cka")

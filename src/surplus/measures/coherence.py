@@ -9,7 +9,7 @@ from surplus.measures.finding import Finding
 from surplus.measures.gradients import by_layer, gradients_of
 from surplus.measures.measure import Measure
 from surplus.measures.observed import Observed
-from surplus.passes import Coherence, CoherenceQuantity
+from surplus.passes.ghost import Coherence, CoherenceQuantity
 
 
 @register("coherence")

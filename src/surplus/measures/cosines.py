@@ -14,7 +14,7 @@ from surplus.measures.measure import Measure
 from surplus.measures.observed import Observed
 from surplus.measures.present import present
 from surplus.measures.untreated import per_layer
-from surplus.passes import directions, nearest, pair_cosines
+from surplus.passes.geometry import directions, nearest, pair_cosines
 
 
 @register("cosines")

@@ -11,7 +11,7 @@ from surplus.measures.finding import Finding
 from surplus.measures.measure import Measure
 from surplus.measures.observed import Observed
 from surplus.measures.untreated import Untreated, untreated
-from surplus.passes import chunks, sampled
+from surplus.passes import sampled
 from surplus.passes.curvature import (
     Eigenvalue,
     Estimate,
@@ -26,6 +26,7 @@ from surplus.passes.curvature import (
     spectrum,
     trace,
 )
+from surplus.passes.statistics import chunks
 
 BATCH = 32  # examples that are differentiated at once: much of each is kept until the end
 OPERATORS = {"ggn": gauss_newton, "hessian": hessian}
@@ -143,7 +144,7 @@ def _finding(quantity: str, found: Estimate, seen: Observed) -> Finding:
         value=found.value,
         lower=found.lower,
         upper=found.upper,
-        n=found.num_draws,
+        n=found.n,
         seed=seen.seed,
     )
 

@@ -14,7 +14,8 @@ from surplus.measures.measure import Measure
 from surplus.measures.observed import Observed
 from surplus.measures.present import present
 from surplus.measures.untreated import Untreated, per_layer, untreated
-from surplus.passes import degrees_to, directions, mean_estimate, spherical_centres
+from surplus.passes import mean_estimate
+from surplus.passes.geometry import degrees_to, directions, spherical_centres
 
 QUANTILES = (0.1, 0.25, 0.5, 0.75, 0.9)
 

@@ -11,10 +11,11 @@ from torch import Tensor
 
 from surplus.base import register
 from surplus.measures.finding import Finding
-from surplus.measures.gradients import mean_interval, sample_of
+from surplus.measures.gradients import sample_of
 from surplus.measures.measure import Measure
 from surplus.measures.observed import Observed
-from surplus.passes import Data, chunks
+from surplus.passes import Data, mean_estimate
+from surplus.passes.statistics import chunks
 from surplus.units import evaluating, left_as_found
 
 CHUNK = 500
@@ -41,12 +42,12 @@ class EL2N(Measure):
         """Yield the mean score and each example's score."""
         chosen, numbers = sample_of(seen, self.num_examples)
         scores = _scores(seen, chosen)
-        lower, upper = mean_interval(scores)
+        mean = mean_estimate(scores)
         yield Finding(
             quantity="mean_el2n",
-            value=float(scores.mean()),
-            lower=lower,
-            upper=upper,
+            value=mean.value,
+            lower=mean.lower,
+            upper=mean.upper,
             n=len(scores),
             seed=seen.seed,
         )

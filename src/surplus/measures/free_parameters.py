@@ -14,7 +14,8 @@ from surplus.measures.matrices import parameters_of
 from surplus.measures.measure import Measure
 from surplus.measures.observed import Observed
 from surplus.measures.untreated import per_layer
-from surplus.passes import Comoments, num_directions
+from surplus.passes import num_directions
+from surplus.passes.statistics import Comoments
 
 
 @register("free-parameters")

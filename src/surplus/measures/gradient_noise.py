@@ -9,7 +9,7 @@ from surplus.measures.finding import Finding
 from surplus.measures.gradients import by_layer, gradients_of
 from surplus.measures.measure import Measure
 from surplus.measures.observed import Observed
-from surplus.passes import Coherence
+from surplus.passes.ghost import Coherence
 
 ROUNDING = 1e-12
 UNKNOWN = "on so few examples the expected gradient cannot be told from zero"

@@ -14,7 +14,7 @@ from surplus.measures.gradients import by_layer, sample_of
 from surplus.measures.measure import Measure
 from surplus.measures.observed import Observed
 from surplus.measures.untreated import Untreated
-from surplus.passes import gradient_grams
+from surplus.passes.ghost import gradient_grams
 
 
 @register("gradient-rank")

@@ -2,11 +2,10 @@
 
 from collections.abc import Iterable, Iterator
 
-from torch import Tensor
-
 from surplus.measures.backward import sample_of as drawn_from
 from surplus.measures.observed import Observed
-from surplus.passes import Data, GradientSample
+from surplus.passes import Data
+from surplus.passes.ghost import GradientSample
 
 
 def gradients_of(seen: Observed, num_examples: int | None) -> tuple[GradientSample, list[int]]:
@@ -34,10 +33,3 @@ def by_layer(names: Iterable[str]) -> Iterator[tuple[str, list[int]]]:
     for place, name in enumerate(names):
         found.setdefault(name.rpartition(".")[0] or name, []).append(place)
     yield from found.items()
-
-
-def mean_interval(values: Tensor) -> tuple[float, float]:
-    """Return the 95 % interval of a mean, by the normal approximation."""
-    mean = float(values.mean())
-    reach = 1.96 * float(values.std()) / len(values) ** 0.5 if len(values) > 1 else 0.0
-    return mean - reach, mean + reach

@@ -10,9 +10,10 @@ from torch import Tensor
 
 from surplus.base import register
 from surplus.measures.finding import Finding
-from surplus.measures.gradients import gradients_of, mean_interval
+from surplus.measures.gradients import gradients_of
 from surplus.measures.measure import Measure
 from surplus.measures.observed import Observed
+from surplus.passes import mean_estimate
 
 
 @register("grand")
@@ -36,12 +37,12 @@ class GraNd(Measure):
         """Yield the mean score, the rank correlation with the norm of the input, and each example's score."""
         sample, numbers = gradients_of(seen, self.num_examples)
         scores = sample.squared_norms.sum(1).sqrt()
-        lower, upper = mean_interval(scores)
+        mean = mean_estimate(scores)
         yield Finding(
             quantity="mean_grand",
-            value=float(scores.mean()),
-            lower=lower,
-            upper=upper,
+            value=mean.value,
+            lower=mean.lower,
+            upper=mean.upper,
             n=len(scores),
             seed=seen.seed,
         )

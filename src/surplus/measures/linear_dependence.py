@@ -13,7 +13,8 @@ from surplus.measures.finding import Finding
 from surplus.measures.measure import Measure
 from surplus.measures.observed import Observed
 from surplus.measures.untreated import Untreated, per_layer
-from surplus.passes import Comoments, num_directions, unexplained
+from surplus.passes import num_directions, unexplained
+from surplus.passes.statistics import Comoments
 
 
 @register("linear-dependence")

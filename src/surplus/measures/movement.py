@@ -10,7 +10,7 @@ from surplus.measures.measure import Measure
 from surplus.measures.observed import Observed
 from surplus.measures.present import present
 from surplus.measures.untreated import Untreated, per_layer
-from surplus.passes import directions
+from surplus.passes.geometry import directions
 
 
 @register("movement")

@@ -5,7 +5,7 @@ from typing import Literal
 
 from torch import nn
 
-from surplus.passes import Wanted
+from surplus.passes.statistics import Wanted
 
 Need = Literal[
     "weights",  # the weights as they are

@@ -13,7 +13,7 @@ from surplus.measures.finding import Finding
 from surplus.measures.measure import Measure
 from surplus.measures.observed import Observed
 from surplus.measures.untreated import Untreated, per_layer, untreated
-from surplus.passes import ClassSums, chunks, refusal, runs_of, sampled, share_estimate
+from surplus.passes import sampled, share_estimate
 from surplus.passes.collapse import (
     distance_normalised_variances,
     frame_distance,
@@ -24,6 +24,7 @@ from surplus.passes.collapse import (
     unequal_lengths,
     within_to_between,
 )
+from surplus.passes.statistics import ClassSums, chunks, refusal, runs_of
 from surplus.units import evaluating, left_as_found
 
 CHUNK = 500

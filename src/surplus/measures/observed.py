@@ -15,16 +15,9 @@ from surplus.measures.backward import NUM_EXAMPLES, Backward, backward
 from surplus.measures.classifier import classifier_of
 from surplus.measures.needs import Need, wanted
 from surplus.measures.untreated import Untreated
-from surplus.passes import (
-    ClassSums,
-    Comoments,
-    CrossLayer,
-    Data,
-    Firing,
-    MatrixSums,
-    Statistics,
-    observe,
-)
+from surplus.passes import Data
+from surplus.passes.ghost import MatrixSums
+from surplus.passes.statistics import ClassSums, Comoments, CrossLayer, Firing, Statistics, observe
 from surplus.units import Group, Units
 
 RECTIFIERS = ("relu", "relu_", "threshold", "threshold_", "clamp_min", "clamp_min_", "hardtanh")

@@ -23,7 +23,7 @@ from surplus.passes import (
     are_labels,
     batches,
     evaluated,
-    interval,
+    mean_estimate,
     num_macs,
     removal_macs,
 )
@@ -238,12 +238,12 @@ def _spread(
     quantity: str, values: Sequence[float], at: float | None, seed: int, note: str
 ) -> Finding:
     """Return a mean over repeats with its interval, as far as it lies among shares."""
-    found = interval(values)
-    lower = None if found.lower is None else min(max(found.lower, 0.0), found.mean)
-    upper = None if found.upper is None else max(min(found.upper, 1.0), found.mean)
+    found = mean_estimate(values)
+    lower = None if found.lower is None else min(max(found.lower, 0.0), found.value)
+    upper = None if found.upper is None else max(min(found.upper, 1.0), found.value)
     return Finding(
         quantity=quantity,
-        value=found.mean,
+        value=found.value,
         at=at,
         lower=lower,
         upper=upper,

@@ -13,7 +13,8 @@ from surplus.measures.finding import Finding
 from surplus.measures.measure import Measure
 from surplus.measures.observed import Observed
 from surplus.measures.untreated import Untreated, per_layer
-from surplus.passes import ClassSums, Comoments, linked
+from surplus.passes import linked
+from surplus.passes.statistics import ClassSums, Comoments
 
 
 @register("repeated-units")

@@ -12,7 +12,7 @@ from surplus.measures.finding import Finding
 from surplus.measures.measure import Measure
 from surplus.measures.observed import Observed
 from surplus.measures.untreated import Untreated, per_layer
-from surplus.passes import leading_subspace, relative_residuals
+from surplus.passes.geometry import leading_subspace, relative_residuals
 
 
 @register("residuals")

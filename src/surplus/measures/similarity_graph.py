@@ -15,7 +15,7 @@ from surplus.measures.measure import Measure
 from surplus.measures.observed import Observed
 from surplus.measures.present import present
 from surplus.measures.untreated import per_layer
-from surplus.passes import SpanningTree, directions, mean_cosine_distance
+from surplus.passes.geometry import SpanningTree, directions, mean_cosine_distance
 
 CUT_OFFS = tuple(step / 20 for step in range(1, 20))
 

@@ -15,7 +15,8 @@ from surplus.measures.measure import Measure
 from surplus.measures.observed import Observed
 from surplus.measures.present import present
 from surplus.measures.untreated import Untreated, per_layer, untreated
-from surplus.passes import leading_subspace, mean_estimate, principal_degrees, random_degrees
+from surplus.passes import mean_estimate
+from surplus.passes.geometry import leading_subspace, principal_degrees, random_degrees
 
 
 @register("subspace-angles")

@@ -11,7 +11,8 @@ from surplus.methods.context import Context
 from surplus.methods.method import Method
 from surplus.methods.results import Results
 from surplus.methods.subject import Subject, kept_of, subject_of_run
-from surplus.passes import Removals, frame_potential_along
+from surplus.passes import Removals
+from surplus.passes.geometry import frame_potential_along
 from surplus.scores import Layer, Score, order_of_removal
 from surplus.scores.frame_potential import FramePotential
 from surplus.scores.magnitude import Magnitude

@@ -9,7 +9,7 @@ from surplus.methods.context import Context
 from surplus.methods.method import Method
 from surplus.methods.results import Results
 from surplus.methods.runs import model_of, units_of
-from surplus.passes import frame_potential, frame_potential_bounds
+from surplus.passes.geometry import frame_potential, frame_potential_bounds
 from surplus.store import Run
 
 

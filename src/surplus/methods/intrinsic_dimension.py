@@ -7,13 +7,12 @@ from typing import Any
 
 from surplus.base import Cell, InvalidArgument, Table, label, register
 from surplus.methods.context import Context
-from surplus.methods.intervals import interval
 from surplus.methods.launch import train_all
 from surplus.methods.method import Method
 from surplus.methods.results import Results
 from surplus.methods.runs import model_of, spec_of
 from surplus.methods.searching import Search
-from surplus.passes import performance
+from surplus.passes import mean_estimate, performance
 from surplus.store import Run
 from surplus.training import Optimizer, Projection, Spec
 from surplus.training.moments.at_steps import AtSteps
@@ -183,11 +182,11 @@ def _summary(found: list[int | None], size: int) -> dict[str, Any]:
     counts = {"num_replicas": len(found), "num_reached": len(reached)}
     if len(reached) < len(found):
         return {**counts, "dimension": None, "interval": None, "compression": None}
-    mean, between = statistics.fmean(reached), interval(reached)
+    mean, lower, upper, _ = mean_estimate(reached)
     return {
         **counts,
         "dimension": mean,
-        "interval": None if between is None else list(between),
+        "interval": None if lower is None else [lower, upper],
         "compression": size / mean,
     }
 

@@ -1,37 +1,50 @@
 """Estimates with their 95 % intervals: means of draws, shares, differences."""
 
 import math
+from collections.abc import Sequence
 from typing import NamedTuple
 
+import torch
 from jaxtyping import Float
 from torch import Tensor
 
 NORMAL = 1.959963984540054
+# 97.5 % points of Student's distribution with 1, 2 ... 10 degrees of freedom.
+QUANTILES = (12.7062, 4.3027, 3.1824, 2.7764, 2.5706, 2.4469, 2.3646, 2.3060, 2.2622, 2.2281)
 
 
 class Estimate(NamedTuple):
     """A number that was estimated from a sample, with its 95 % interval."""
 
     value: float
-    lower: float
-    upper: float
+    lower: float | None
+    """None where a single draw tells nothing of the spread, as is `upper`."""
+    upper: float | None
     n: int
     """How many draws or examples it rests on."""
 
 
-def mean_estimate(values: Float[Tensor, " draws"]) -> Estimate:
-    """Return the mean of two or more independent values with Student's interval.
+def mean_estimate(
+    draws: Sequence[float] | Float[Tensor, " draws"], value: float | None = None
+) -> Estimate:
+    """Return the mean of independent draws with Student's interval.
+
+    Args:
+        draws: The draws.
+        value: What to put in the middle of the interval instead of their mean.
 
     Example:
-        >>> import torch
-        >>> mean, lower, upper, n = mean_estimate(torch.tensor([1.0, 2.0, 3.0, 4.0, 5.0]))
+        >>> mean, lower, upper, n = mean_estimate([1.0, 2.0, 3.0, 4.0, 5.0])
         >>> round(mean, 3), round(lower, 2), round(upper, 2), n
         (3.0, 1.04, 4.96, 5)
     """
+    values = torch.as_tensor(draws, dtype=torch.float64)
     n = len(values)
-    mean = float(values.double().mean())
-    apart = quantile_of_student(n - 1) * float(values.double().std()) / math.sqrt(n)
-    return Estimate(mean, mean - apart, mean + apart, n)
+    middle = float(values.mean()) if value is None else value
+    if n < 2:
+        return Estimate(middle, None, None, n)
+    half = quantile_of_student(n - 1) * float(values.std()) / math.sqrt(n)
+    return Estimate(middle, middle - half, middle + half, n)
 
 
 def share_estimate(num: int, n: int) -> Estimate:
@@ -53,34 +66,29 @@ def share_estimate(num: int, n: int) -> Estimate:
 
 
 def difference(some: Estimate, other: Estimate) -> Estimate:
-    """Return some - other of two independent estimates: the squares of their half intervals add up.
+    """Return some - other of two independent estimates with intervals: the squares of their half intervals add up.
 
     Reference: newcombe1998interval, Method 10.
     """
     value = some.value - other.value
+    assert some.lower is not None and some.upper is not None
+    assert other.lower is not None and other.upper is not None
     below = math.hypot(some.value - some.lower, other.upper - other.value)
     above = math.hypot(some.upper - some.value, other.value - other.lower)
     return Estimate(value, value - below, value + above, min(some.n, other.n))
 
 
-def quantile_of_student(degrees: int) -> float:
-    """Return the 97.5 % quantile of Student's t with `degrees` of freedom.
+def quantile_of_student(freedom: int) -> float:
+    """Return the 97.5 % point of Student's distribution, to four digits.
 
     Example:
-        >>> [round(quantile_of_student(degrees), 2) for degrees in (1, 2, 4, 19)]
-        [12.71, 4.3, 2.78, 2.09]
+        >>> [round(quantile_of_student(freedom), 3) for freedom in (1, 10, 30, 10**9)]
+        [12.706, 2.228, 2.042, 1.96]
     """
-    if degrees == 1:
-        return math.tan(math.pi * 0.475)
-    if degrees == 2:
-        return 0.95 * math.sqrt(2 / (4 * 0.975 * 0.025))
-    z, v = NORMAL, degrees
-    # Fisher's expansion in 1 / degrees: three digits from three degrees on.
-    terms = (
-        z,
-        (z**3 + z) / 4,
-        (5 * z**5 + 16 * z**3 + 3 * z) / 96,
-        (3 * z**7 + 19 * z**5 + 17 * z**3 - 15 * z) / 384,
-        (79 * z**9 + 776 * z**7 + 1482 * z**5 - 1920 * z**3 - 945 * z) / 92160,
-    )
-    return sum(term / v**power for power, term in enumerate(terms))
+    if freedom <= len(QUANTILES):
+        return QUANTILES[freedom - 1]
+    z = NORMAL
+    first = (z**3 + z) / 4
+    second = (5 * z**5 + 16 * z**3 + 3 * z) / 96
+    third = (3 * z**7 + 19 * z**5 + 17 * z**3 - 15 * z) / 384
+    return z + first / freedom + second / freedom**2 + third / freedom**3

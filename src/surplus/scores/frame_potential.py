@@ -7,7 +7,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from surplus.base import register
-from surplus.passes import directions, squared_overlaps
+from surplus.passes.geometry import directions, squared_overlaps
 from surplus.scores.layer import Layer
 from surplus.scores.rankings import PairSums
 from surplus.scores.score import Score

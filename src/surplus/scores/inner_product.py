@@ -7,7 +7,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from surplus.base import register
-from surplus.passes import directions
+from surplus.passes.geometry import directions
 from surplus.scores.layer import Layer
 from surplus.scores.rankings import PairMeans
 from surplus.scores.score import Score

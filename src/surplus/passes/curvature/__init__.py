@@ -9,7 +9,6 @@ What lives here:
 - `Estimate`, a number with its interval; `summed_cross_entropy`, the loss; `layer_of`, whose parameter one is.
 """
 
-from surplus.passes.curvature.estimate import Estimate
 from surplus.passes.curvature.layer_traces import layer_traces
 from surplus.passes.curvature.loss import summed_cross_entropy
 from surplus.passes.curvature.not_twice_differentiable import NotTwiceDifferentiable
@@ -18,6 +17,7 @@ from surplus.passes.curvature.operators import gauss_newton, hessian
 from surplus.passes.curvature.parameters import layer_of
 from surplus.passes.curvature.spectrum import Eigenvalue, Spectrum, spectrum
 from surplus.passes.curvature.trace import Trace, trace
+from surplus.passes.estimates import Estimate
 
 __all__ = [
     "Eigenvalue",

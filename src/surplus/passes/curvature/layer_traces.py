@@ -6,12 +6,12 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from surplus.base import derive
-from surplus.passes.curvature.estimate import Estimate, estimate
 from surplus.passes.curvature.loss import IGNORED
 from surplus.passes.curvature.parameters import FlatParameters, layer_of
 from surplus.passes.curvature.reverse import gradients, leaves_of
 from surplus.passes.curvature.undisturbed import undisturbed
 from surplus.passes.data import Data, batches
+from surplus.passes.estimates import Estimate, mean_estimate
 
 
 def layer_traces(
@@ -47,7 +47,7 @@ def layer_traces(
                 for name, each in zip(leaves, found, strict=True):
                     squares[layer_of(name)][probe] += float(each.double().square().sum())
             count += len(targets)
-    return {layer: estimate(each / count) for layer, each in squares.items()}
+    return {layer: mean_estimate(each / count) for layer, each in squares.items()}
 
 
 def _roots(

@@ -8,9 +8,9 @@ from jaxtyping import Float
 from torch import Tensor
 
 from surplus.base import InvalidArgument, derive
-from surplus.passes.curvature.estimate import Estimate, estimate
 from surplus.passes.curvature.lanczos import lanczos
 from surplus.passes.curvature.operator import Operator
+from surplus.passes.estimates import Estimate, mean_estimate
 
 HELD = 1 << 26  # numbers of the Krylov spaces that are held at once: 256 MB of float32
 
@@ -67,7 +67,7 @@ class Spectrum:
 
     def moment(self, power: int) -> Estimate:
         """Return the mean over all eigenvalues of their powers."""
-        return estimate((self.weights * self.points**power).sum(1))
+        return mean_estimate((self.weights * self.points**power).sum(1))
 
     def density(self, at: Float[Tensor, " places"], width: float) -> list[Estimate]:
         """Return the density of eigenvalues, smoothed by a Gaussian; over the whole axis it integrates to 1.
@@ -85,7 +85,7 @@ class Spectrum:
             )
         gaps = (at.double()[:, None, None] - self.points) / width
         bells = (-gaps.square() / 2).exp() / (width * math.sqrt(2 * math.pi))
-        found = [estimate(each) for each in (bells * self.weights).sum(2)]
+        found = [mean_estimate(each) for each in (bells * self.weights).sum(2)]
         return [
             each if each.lower is None else each._replace(lower=max(each.lower, 0.0))
             for each in found

@@ -7,9 +7,9 @@ from jaxtyping import Float
 from torch import Tensor
 
 from surplus.base import InvalidArgument
-from surplus.passes.curvature.estimate import Estimate, estimate
 from surplus.passes.curvature.operator import Operator
 from surplus.passes.curvature.spectrum import signs
+from surplus.passes.estimates import Estimate, mean_estimate
 
 
 class Trace(NamedTuple):
@@ -66,12 +66,14 @@ def trace(operator: Operator, num_probes: int = 10, seed: int = 0) -> Trace:
     totals = known.sum() + diagonal.sum(1)
     squares = known_squared + outside.square().sum(1)
     parts = {
-        name: estimate(
+        name: mean_estimate(
             torch.stack([known[each].sum() + diagonal[:, each].sum(1) for each in part]).sum(0)
         )
         for name, part in operator.parts.items()
     }
-    return Trace(estimate(totals), parts, estimate(squares), _participation(totals, squares))
+    return Trace(
+        mean_estimate(totals), parts, mean_estimate(squares), _participation(totals, squares)
+    )
 
 
 def _outside(
@@ -84,6 +86,6 @@ def _participation(totals: Float[Tensor, " draws"], squares: Float[Tensor, " dra
     """Return the ratio of means with the interval of its linearisation."""
     total, square = float(totals.mean()), float(squares.mean())
     if square == 0:
-        return estimate(torch.zeros_like(totals))
+        return mean_estimate(torch.zeros_like(totals))
     value = total**2 / square
-    return estimate(2 * total / square * totals - (total / square) ** 2 * squares, value)
+    return mean_estimate(2 * total / square * totals - (total / square) ** 2 * squares, value)

@@ -4,8 +4,8 @@ from typing import final
 
 import torch
 
-from surplus.passes.comoments import Comoments
 from surplus.passes.ghost.engine import Passed
+from surplus.passes.statistics.comoments import Comoments
 
 WIDEST = 2048
 """The most columns of which products are kept: they take 32 MB."""

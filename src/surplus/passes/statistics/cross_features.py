@@ -9,9 +9,9 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from surplus.base import InvalidArgument
-from surplus.passes.cross_layer import CrossLayer
 from surplus.passes.data import Data, batches
-from surplus.passes.readout import runs_of
+from surplus.passes.statistics.cross_layer import CrossLayer
+from surplus.passes.statistics.readout import runs_of
 from surplus.passes.taps import by_example
 from surplus.units import Tap, evaluating, left_as_found, tapping
 

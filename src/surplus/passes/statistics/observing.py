@@ -9,12 +9,12 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from surplus.base import derive
-from surplus.passes.class_sums import ClassSums
-from surplus.passes.comoments import Comoments
-from surplus.passes.cross_layer import CrossLayer
 from surplus.passes.data import Data, batches
-from surplus.passes.firing import Firing
-from surplus.passes.readout import Readout, runs_of
+from surplus.passes.statistics.class_sums import ClassSums
+from surplus.passes.statistics.comoments import Comoments
+from surplus.passes.statistics.cross_layer import CrossLayer
+from surplus.passes.statistics.firing import Firing
+from surplus.passes.statistics.readout import Readout, runs_of
 from surplus.passes.taps import by_example
 from surplus.units import Tap, evaluating, left_as_found, tapping
 

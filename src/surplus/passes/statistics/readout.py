@@ -7,7 +7,7 @@ from typing import Any, final
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from surplus.passes.class_sums import ClassSums
+from surplus.passes.statistics.class_sums import ClassSums
 
 Runs = list[tuple[Tensor, Tensor]]
 

@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from surplus.passes.comoments import Comoments
+from surplus.passes.statistics.comoments import Comoments
 
 MOST_NUMBERS = 2**26
 """How many numbers are kept at most: half a gibibyte."""
