@@ -156,6 +156,10 @@ def _agree(ours: dict[str, Tensor], theirs: dict[str, Tensor], name: str) -> Non
         )
 
 
-if __name__ == "__main__":
+def main() -> None:
     for row in ghost_rows():
-        print(" | ".join(row))
+        print(f"| {' | '.join(row)} |", flush=True)
+
+
+if __name__ == "__main__":
+    main()

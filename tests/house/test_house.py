@@ -13,6 +13,7 @@ import pytest
 import surplus
 from registers import FAMILIES, own
 from surplus.base import bibliography, members
+from surplus.measures import Measure
 from surplus.scores import Score
 
 ROOT = Path(surplus.__file__).parent
@@ -77,6 +78,13 @@ def test_every_member_says_where_it_comes_from(member):
         assert notes_in(named)
     else:
         assert member.references and re.match(rf"{member.references[0]}[,.;]", named)
+
+
+def test_every_measure_has_its_row():
+    """And no row is of a measure that is no more."""
+    page = (ROOT.parent.parent / "docs" / "measures.md").read_text()
+    rows = re.findall(r"^\| `([a-z0-9-]+)` \|", page, re.MULTILINE)
+    assert sorted(rows) == sorted(own(Measure))
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
