@@ -21,5 +21,7 @@ def permuted_singular_values(
         [2.2361]
     """
     generator = torch.Generator().manual_seed(derive(seed, "permuted", draw))
-    order = torch.randperm(W.numel(), generator=generator).to(W.device)
-    return singular_values(W.flatten()[order].view_as(W))
+    # Half as wide numbers take half the time to draw and to follow.
+    width = torch.int32 if W.numel() < 2**31 else torch.int64
+    order = torch.randperm(W.numel(), generator=generator, dtype=width).to(W.device)
+    return singular_values(W.flatten().index_select(0, order).view_as(W))
