@@ -1,11 +1,11 @@
 """Measuring: how long the report takes, what memory it needs, and its engines beside the tools of others.
 
-The report is that of `surplus measure`: sixteen measures on 10,000 images of the training part, from a network in memory to
-the table. Memory is the most that the process held while it measured, above what it held before, on all images of a
-data set; it is read from the system, so Linux only. Then come the tables of `spectra.py` (beside weightwatcher), `ghost.py`
-(beside vmap and BackPACK) and `representations.py` (beside torch_cka).
+The report is that of `surplus measure`: sixteen measures on 10,000 images of the training part, from a network in
+memory to the table. Memory is the most that the process held while it measured, above what it held before, on all
+images of a data set; it is read from the system, so Linux only. Then come the tables of `spectra.py` (beside
+weightwatcher), `ghost.py` (beside vmap and BackPACK) and `representations.py` (beside torch_cka).
 
-    python bench/measures.py    # --quick leaves out the slowest rounds; SURPLUS_DATA names the folder of MNIST and CIFAR-10
+    python bench/measures.py    # --quick leaves out the slowest rounds; SURPLUS_DATA names the data folder
 """
 
 import sys
