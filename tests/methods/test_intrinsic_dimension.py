@@ -17,7 +17,12 @@ from surplus.training.optimizers import SGD, Subspace
 from surplus.training.projections import Fastfood, Sparse
 
 SMALL = IntrinsicDimension(
-    projections=(Fastfood(), Sparse()), num_replicas=2, first=2, factor=4, share=0.7, tolerance=0.4
+    projections=(Fastfood(), Sparse()),
+    num_replicas=2,
+    first=2,
+    factor=4.0,
+    share=0.7,
+    tolerance=0.4,
 )
 
 
@@ -35,7 +40,7 @@ def measured(trained):
 @pytest.mark.parametrize("truth", [1, 2, 9, 10, 11, 100, 640, 1000])
 @pytest.mark.parametrize("tolerance", [0.0, 0.1, 0.5])
 def test_the_search_finds_the_least_that_is_enough(truth, tolerance):
-    search, asked = Search(first=10, largest=1000, factor=2, tolerance=tolerance), []
+    search, asked = Search(first=10, largest=1000, factor=2.0, tolerance=tolerance), []
     while (number := search.next()) is not None:
         assert number not in asked and 1 <= number <= 1000
         asked.append(number)
@@ -45,7 +50,7 @@ def test_the_search_finds_the_least_that_is_enough(truth, tolerance):
 
 
 def test_a_search_that_never_succeeds_ends_at_the_largest():
-    search, asked = Search(first=10, largest=55, factor=2, tolerance=0.1), []
+    search, asked = Search(first=10, largest=55, factor=2.0, tolerance=0.1), []
     while (number := search.next()) is not None:
         asked.append(number)
         search.tell(number, False)
@@ -54,8 +59,8 @@ def test_a_search_that_never_succeeds_ends_at_the_largest():
 
 def test_intervals_are_those_of_student():
     assert interval([4.0]) is None
-    assert interval([1, 2, 3, 4]) == pytest.approx((0.4457, 4.5543), abs=2e-3)
-    low, high = interval(list(range(100)))
+    assert interval([1.0, 2.0, 3.0, 4.0]) == pytest.approx((0.4457, 4.5543), abs=2e-3)
+    low, high = interval([float(each) for each in range(100)])
     assert (low + high) / 2 == pytest.approx(49.5)
 
 
@@ -98,7 +103,7 @@ def test_the_dimension_is_the_least_that_was_enough(measured):
         found = values["found"][name]
         own = dimensions.where(projection=name)["dimension"]
         assert found["dimension"] == sum(own) / 2 and found["num_reached"] == 2
-        assert found["interval"] == pytest.approx(list(interval(own)))
+        assert found["interval"] == pytest.approx(list(interval([float(each) for each in own])))
 
 
 def test_interrupted_it_goes_on_where_it_stopped(measured, tmp_path, monkeypatch):
@@ -143,7 +148,7 @@ def test_digits_take_fewer_directions_than_parameters(tmp_path):
         optimizer=SGD(learning_rate=1.0, momentum=0.9),
         num_replicas=2,
         first=64,
-        factor=4,
+        factor=4.0,
         tolerance=0.5,
     )
     found = method.apply(run, where)
