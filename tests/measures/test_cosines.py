@@ -7,7 +7,7 @@ import torch
 from asking import asked, dense, notes, of_layer, randn, seen_of
 from surplus.masks import Mask
 from surplus.measures import Cosines, findings
-from surplus.passes import pairs
+from surplus.passes.geometry import pairs
 
 
 def dot(a, b):

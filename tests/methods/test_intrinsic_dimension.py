@@ -16,7 +16,12 @@ from surplus.training.optimizers import SGD, Subspace
 from surplus.training.projections import Fastfood, Sparse
 
 SMALL = IntrinsicDimension(
-    projections=(Fastfood(), Sparse()), num_replicas=2, first=2, factor=4, share=0.7, tolerance=0.4
+    projections=(Fastfood(), Sparse()),
+    num_replicas=2,
+    first=2,
+    factor=4.0,
+    share=0.7,
+    tolerance=0.4,
 )
 
 
@@ -34,7 +39,7 @@ def measured(trained):
 @pytest.mark.parametrize("truth", [1, 2, 9, 10, 11, 100, 640, 1000])
 @pytest.mark.parametrize("tolerance", [0.0, 0.1, 0.5])
 def test_the_search_finds_the_least_that_is_enough(truth, tolerance):
-    search, asked = Search(first=10, largest=1000, factor=2, tolerance=tolerance), []
+    search, asked = Search(first=10, largest=1000, factor=2.0, tolerance=tolerance), []
     while (number := search.next()) is not None:
         assert number not in asked and 1 <= number <= 1000
         asked.append(number)
@@ -44,7 +49,7 @@ def test_the_search_finds_the_least_that_is_enough(truth, tolerance):
 
 
 def test_a_search_that_never_succeeds_ends_at_the_largest():
-    search, asked = Search(first=10, largest=55, factor=2, tolerance=0.1), []
+    search, asked = Search(first=10, largest=55, factor=2.0, tolerance=0.1), []
     while (number := search.next()) is not None:
         asked.append(number)
         search.tell(number, False)
@@ -90,7 +95,9 @@ def test_the_dimension_is_the_least_that_was_enough(measured):
         found = values["found"][name]
         own = dimensions.where(projection=name)["dimension"]
         assert found["dimension"] == sum(own) / 2 and found["num_reached"] == 2
-        assert found["interval"] == pytest.approx(list(mean_estimate(own)[1:3]))
+        assert found["interval"] == pytest.approx(
+            list(mean_estimate([float(each) for each in own])[1:3])
+        )
 
 
 def test_interrupted_it_goes_on_where_it_stopped(measured, tmp_path, monkeypatch):
@@ -135,7 +142,7 @@ def test_digits_take_fewer_directions_than_parameters(tmp_path):
         optimizer=SGD(learning_rate=1.0, momentum=0.9),
         num_replicas=2,
         first=64,
-        factor=4,
+        factor=4.0,
         tolerance=0.5,
     )
     found = method.apply(run, where)

@@ -3,8 +3,7 @@
 import pytest
 import torch
 
-from surplus.passes import cross_layer
-from surplus.passes.statistics import Comoments, CrossLayer
+from surplus.passes.statistics import Comoments, CrossLayer, cross_layer
 
 WIDTHS = {"a": 3, "b": 7, "c": 2}
 

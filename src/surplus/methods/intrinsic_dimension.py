@@ -178,7 +178,7 @@ class IntrinsicDimension(Method):
 
 def _summary(found: list[int | None], size: int) -> dict[str, Any]:
     """Return the mean dimension with its interval; where a replica never got there, there is no mean."""
-    reached = [each for each in found if each is not None]
+    reached = [float(each) for each in found if each is not None]
     counts = {"num_replicas": len(found), "num_reached": len(reached)}
     if len(reached) < len(found):
         return {**counts, "dimension": None, "interval": None, "compression": None}

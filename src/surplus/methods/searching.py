@@ -18,7 +18,7 @@ class Search:
         tolerance: By which share of itself the result may be too large.
 
     Example:
-        >>> search, asked = Search(first=10, largest=1000, factor=2, tolerance=0.1), []
+        >>> search, asked = Search(first=10, largest=1000, factor=2.0, tolerance=0.1), []
         >>> while (number := search.next()) is not None:
         ...     asked.append(number)
         ...     search.tell(number, number >= 100)

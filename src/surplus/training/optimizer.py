@@ -3,7 +3,7 @@
 from abc import abstractmethod
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import Any, Self, cast, final
+from typing import Any, cast, final
 
 from jaxtyping import Float
 from torch import Tensor
@@ -60,9 +60,9 @@ class Optimizer(Family):
         """The strength of the decay; each replica may have its own."""
         raise NotImplementedError
 
-    def with_rates(self, learning_rate: float, weight_decay: float) -> Self:
+    def with_rates(self, learning_rate: float, weight_decay: float) -> "Optimizer":
         """Return this optimiser with another learning rate and weight decay."""
-        changed: Self = cast(Any, replace)(
+        changed: Optimizer = cast(Any, replace)(
             self, learning_rate=learning_rate, weight_decay=weight_decay
         )
         return changed

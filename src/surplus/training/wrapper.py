@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import replace
-from typing import Any, Self, cast
+from typing import Any, cast
 
 from jaxtyping import Float
 from torch import Tensor
@@ -36,10 +36,10 @@ class Wrapper(Optimizer):
         """The strength of the decay."""
         return self.inner.weight_decay
 
-    def with_rates(self, learning_rate: float, weight_decay: float) -> Self:
+    def with_rates(self, learning_rate: float, weight_decay: float) -> Optimizer:
         """Return this optimiser with another learning rate and weight decay."""
         inner = self.inner.with_rates(learning_rate, weight_decay)
-        changed: Self = cast(Any, replace)(self, inner=inner)
+        changed: Optimizer = cast(Any, replace)(self, inner=inner)
         return changed
 
     def num_groups(self, batch_size: int) -> int:
