@@ -11,6 +11,9 @@ from surplus.base import InvalidArgument
 from surplus.measures import Curvature, Finding, Measure, findings, observed
 from surplus.units import find_units
 
+# What torch itself calls when it differentiates forwards for the first time.
+pytestmark = pytest.mark.filterwarnings(r"ignore:`torch\.jit\.script`:DeprecationWarning")
+
 
 def measured(model: nn.Module, by: Measure, data=None, **more) -> list[Finding]:
     data = batches(30, (6,), 3) if data is None else data
