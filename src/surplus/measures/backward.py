@@ -12,8 +12,10 @@ from surplus.passes.ghost import GradientSample, MatrixSums, gradient_sample
 from surplus.units import evaluating
 
 NO_CLASSES = "it looks at the loss of a classifier, and"
-NUM_EXAMPLES = 2000
+NUM_EXAMPLES = 1000
 """How many examples gradients are taken of, where a measure does not say otherwise."""
+POSITIONS = 16
+"""How many positions of an example become rows of second moments: patches are wide, and those of one example alike."""
 
 
 class Backward(NamedTuple):
@@ -30,7 +32,6 @@ def backward(
     data: Data,
     num_examples: int | None,
     seed: int,
-    positions: int | None,
     with_rows: bool,
 ) -> Backward:
     """Return what the gradients of a sample of the examples have to say.
@@ -40,7 +41,6 @@ def backward(
         data: The examples, with their labels.
         num_examples: How many are drawn; None takes all.
         seed: Of the draws.
-        positions: How many positions of an example become rows of the sums.
         with_rows: Whether rows of weight matrices are summed up.
 
     Raises:
@@ -48,7 +48,7 @@ def backward(
     """
     chosen, numbers = sample_of(model, data, num_examples, seed)
     generator = torch.Generator().manual_seed(derive(seed, "positions of gradients"))
-    sums = MatrixSums(positions, generator)
+    sums = MatrixSums(POSITIONS, generator)
     try:
         sample = gradient_sample(model, chosen, sums if with_rows else None)
     except InvalidArgument as reason:

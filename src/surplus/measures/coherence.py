@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from surplus.base import register
+from surplus.measures.backward import NUM_EXAMPLES
 from surplus.measures.finding import Finding
 from surplus.measures.gradients import by_layer, gradients_of
 from surplus.measures.measure import Measure
@@ -29,7 +30,7 @@ class GradientCoherence(Measure):
     references: ClassVar = ("chatterjee2022generalization",)
     needs: ClassVar = ("gradients", "labels")
 
-    num_examples: int | None = 2000
+    num_examples: int | None = NUM_EXAMPLES
     """How many examples are drawn; None takes all."""
 
     def measure(self, seen: Observed) -> Iterator[Finding]:

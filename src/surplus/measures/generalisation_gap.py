@@ -5,25 +5,17 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
-import torch.nn.functional as F
-from jaxtyping import Float
-from torch import Tensor
 
 from surplus.base import InvalidArgument, register
 from surplus.measures.finding import Finding
 from surplus.measures.measure import Measure
 from surplus.measures.observed import Observed
 from surplus.measures.untreated import Untreated
-from surplus.passes import (
-    Data,
-    Estimate,
-    batches,
-    difference,
-    mean_estimate,
-    sampled,
-    share_estimate,
-)
+from surplus.passes import Data, difference, sampled
+from surplus.passes.statistics import Judged, chunks
 from surplus.units import evaluating, left_as_found
+
+CHUNK = 500
 
 
 @register("generalisation-gap")
@@ -43,7 +35,7 @@ class GeneralisationGap(Measure):
     needs: ClassVar = ("labels",)
 
     num_examples: int | None = 10_000
-    """How many examples of each part at most, drawn by the seed; None takes all."""
+    """How many examples at most of a part that is not looked at anyway, drawn by the seed; None takes all."""
 
     def __post_init__(self) -> None:
         if self.num_examples is not None and self.num_examples < 2:
@@ -56,37 +48,38 @@ class GeneralisationGap(Measure):
         if seen.parts is None:
             seen.examples()
             raise Untreated("training and test examples are not known apart: pass `parts=`")
-        train_loss, train_accuracy = self._judged(seen, seen.parts.train)
-        test_loss, test_accuracy = self._judged(seen, seen.parts.test)
+        train, test = self._judged(seen, "train"), self._judged(seen, "test")
         found = {
-            "train_accuracy": train_accuracy,
-            "test_accuracy": test_accuracy,
-            "accuracy_gap": difference(train_accuracy, test_accuracy),
-            "train_loss": train_loss,
-            "test_loss": test_loss,
-            "loss_gap": difference(test_loss, train_loss),
+            "train_accuracy": train.accuracy,
+            "test_accuracy": test.accuracy,
+            "accuracy_gap": difference(train.accuracy, test.accuracy),
+            "train_loss": train.loss,
+            "test_loss": test.loss,
+            "loss_gap": difference(test.loss, train.loss),
         }
         for quantity, (value, lower, upper, n) in found.items():
             yield Finding(
                 quantity=quantity, value=value, lower=lower, upper=upper, n=n, seed=seen.seed
             )
 
-    def _judged(self, seen: Observed, data: Data) -> tuple[Estimate, Estimate]:
-        return _judged(seen, sampled(data, self.num_examples, seen.seed))
+    def _judged(self, seen: Observed, part: str) -> Judged:
+        if part == seen.part:  # the pass over the data has been there
+            found = seen.judged
+        else:
+            found = _judged(seen, sampled(getattr(seen.parts, part), self.num_examples, seen.seed))
+        if found.losses.num_examples < 2:
+            raise Untreated(
+                "a part of the data holds only one example, of which no spread can be told"
+            )
+        return found
 
 
-def _judged(seen: Observed, data: Data) -> tuple[Estimate, Estimate]:
-    """Return mean cross-entropy and accuracy."""
-    losses: list[Float[Tensor, " batch"]] = []
-    num_correct = 0
+def _judged(seen: Observed, data: Data) -> Judged:
+    found = Judged()
     with torch.no_grad(), evaluating(seen.model), left_as_found(seen.model):
-        for inputs, targets in batches(data, seen.model):
-            if targets.dim() != 1 or targets.is_floating_point():
-                raise Untreated("the targets are not class labels")
-            outputs = seen.model(inputs)
-            losses.append(F.cross_entropy(outputs, targets, reduction="none").double().cpu())
-            num_correct += int((outputs.argmax(1) == targets).sum())
-    each = torch.cat(losses)
-    if len(each) < 2:
-        raise Untreated("a part of the data holds only one example, of which no spread can be told")
-    return mean_estimate(each), share_estimate(num_correct, len(each))
+        for inputs, targets in chunks(data, seen.model, CHUNK):
+            usable = targets.dim() == 1 and not targets.is_floating_point()
+            found.add(seen.model(inputs), targets if usable else None)
+    if found.refused is not None:
+        raise Untreated(found.refused)
+    return found

@@ -9,6 +9,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from surplus.base import register
+from surplus.measures.backward import NUM_EXAMPLES
 from surplus.measures.finding import Finding
 from surplus.measures.gradients import gradients_of
 from surplus.measures.measure import Measure
@@ -30,7 +31,7 @@ class GraNd(Measure):
     references: ClassVar = ("paul2021deep", "kirsch2023does")
     needs: ClassVar = ("gradients", "labels")
 
-    num_examples: int | None = 2000
+    num_examples: int | None = NUM_EXAMPLES
     """How many examples are drawn; None takes all."""
 
     def measure(self, seen: Observed) -> Iterator[Finding]:

@@ -34,6 +34,7 @@ def wanted(
         firing="firing" in needed,
         class_sums="labels" in needed and "activations" in needed,
         cross_layer="cross_layer" in needed,
+        judged="labels" in needed,
         readout=readout if "labels" in needed else None,
         positions=positions,
         seed=seed,

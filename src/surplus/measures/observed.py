@@ -17,7 +17,15 @@ from surplus.measures.needs import Need, wanted
 from surplus.measures.untreated import Untreated
 from surplus.passes import Data
 from surplus.passes.ghost import MatrixSums
-from surplus.passes.statistics import ClassSums, Comoments, CrossLayer, Firing, Statistics, observe
+from surplus.passes.statistics import (
+    ClassSums,
+    Comoments,
+    CrossLayer,
+    Firing,
+    Judged,
+    Statistics,
+    observe,
+)
 from surplus.units import Group, Units
 
 RECTIFIERS = ("relu", "relu_", "threshold", "threshold_", "clamp_min", "clamp_min_", "hardtanh")
@@ -42,6 +50,8 @@ class Observed:
     data: Data | None = None
     parts: Parts | None = None
     """Train, validation and test, where they are known."""
+    part: str | None = None
+    """Of which of them `data` is, or is a sample."""
     initial: Mapping[str, Tensor] | None = None
     """The weights at initialisation."""
     mask: Mask | None = None
@@ -187,7 +197,7 @@ class Observed:
         data, with_rows = self.examples(), "deltas" in self.needs
         return self.once(
             f"gradients of {num_examples}",
-            lambda: backward(self.model, data, num_examples, self.seed, self.positions, with_rows),
+            lambda: backward(self.model, data, num_examples, self.seed, with_rows),
         )
 
     @property
@@ -224,6 +234,19 @@ class Observed:
             Untreated: the network ends in something else.
         """
         return classifier_of(self.model, self.units)
+
+    @property
+    def judged(self) -> Judged:
+        """How right the network is on the data.
+
+        Raises:
+            Untreated: there are no data, or the network is no classifier on them.
+        """
+        self._declared("labels")
+        found = self.statistics.judged
+        if found.refused is not None:
+            raise Untreated(found.refused)
+        return found
 
     @property
     def readout(self) -> ClassSums:

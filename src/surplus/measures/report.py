@@ -37,5 +37,5 @@ def report_measures() -> tuple[Measure, ...]:
         CKA(),
         NeuralCollapse(),
         GradientCoherence(),
-        GeneralisationGap(),
+        GeneralisationGap(num_examples=5_000),
     )

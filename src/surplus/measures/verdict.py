@@ -1,5 +1,6 @@
 """The verdict: what the report found, in plain words with its numbers."""
 
+import re
 from collections.abc import Iterator
 from textwrap import fill
 from typing import final
@@ -40,7 +41,7 @@ class Numbers:
         self._found: dict[tuple[Cell, ...], dict[str, Cell]] = {}
         for row in self.rows:
             if row["unit"] is None and row["example"] is None and row["other"] is None:
-                key = row["layer"], str(row["measure"]).split("(")[0], row["quantity"]
+                key = row["layer"], kind_of(row["measure"]), row["quantity"]
                 self._found.setdefault(key, row)
                 self._found.setdefault((*key, row["at"]), row)
 
@@ -171,7 +172,7 @@ def _untreated(last: Numbers) -> list[str]:
     for row in last.rows:
         if row["quantity"] == UNTREATED:
             measures = by_reason.setdefault(str(row["note"]), {})
-            layers = measures.setdefault(str(row["measure"]).split("(")[0], [])
+            layers = measures.setdefault(kind_of(row["measure"]), [])
             layers += [str(row["layer"])] if row["layer"] else []
     lines = []
     for reason, measures in by_reason.items():
@@ -181,6 +182,16 @@ def _untreated(last: Numbers) -> list[str]:
         )
         lines.append(fill(f"Not measured: {names}: {reason}.", WIDTH, subsequent_indent="  "))
     return lines
+
+
+def kind_of(label: Cell) -> str:
+    """Return the name of a measure without its settings.
+
+    Example:
+        >>> kind_of("cka(positions=all)"), kind_of("power-law num_draws=3")
+        ('cka', 'power-law')
+    """
+    return re.split(r"[^a-z0-9-]", str(label))[0]
 
 
 def written(value: float) -> str:

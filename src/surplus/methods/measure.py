@@ -105,6 +105,7 @@ def measure_model(
         drawn,
         layers=asked.layers,
         parts=parts,
+        part=None if parts is None else asked.part,
         initial=initial.state_dict() if isinstance(initial, nn.Module) else initial,
         mask=mask,
         other=None if other is None else _second(other, asked, units, drawn),

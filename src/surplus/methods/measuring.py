@@ -94,6 +94,7 @@ class Measuring(Method):
             sampled(getattr(parts, self.part), self.num_examples, self.seed),
             layers=self.layers,
             parts=parts,
+            part=self.part,
             initial=first,
             mask=mask,
             history=lambda: _history(run),

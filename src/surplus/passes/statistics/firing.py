@@ -39,7 +39,8 @@ class Firing:
         by_unit = outputs.detach().transpose(0, 1).flatten(1)
         self.num_positions += by_unit.shape[1]
         self.counts += (by_unit > 0).sum(1).double().cpu()
-        smallest, largest = by_unit.aminmax(dim=1)
+        # Two reductions: `aminmax` is one, but not vectorised.
+        smallest, largest = by_unit.amin(1), by_unit.amax(1)
         self.smallest = torch.minimum(self.smallest, smallest.double().cpu())
         self.largest = torch.maximum(self.largest, largest.double().cpu())
 

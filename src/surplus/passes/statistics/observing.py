@@ -14,6 +14,7 @@ from surplus.passes.statistics.class_sums import ClassSums
 from surplus.passes.statistics.comoments import Comoments
 from surplus.passes.statistics.cross_layer import CrossLayer
 from surplus.passes.statistics.firing import Firing
+from surplus.passes.statistics.judged import Judged
 from surplus.passes.statistics.readout import Readout, runs_of
 from surplus.passes.taps import by_example
 from surplus.units import Tap, evaluating, left_as_found, tapping
@@ -35,6 +36,8 @@ class Wanted:
     """Sums of each layer's features by class."""
     cross_layer: bool = False
     """Covariances of all layers' features with one another."""
+    judged: bool = False
+    """How right a classifier is."""
     readout: nn.Module | None = None
     """The last linear layer, if what it receives is to be summed up by class."""
     positions: int | None = 64
@@ -56,6 +59,8 @@ class Statistics:
     """Of each layer's features: a unit's output, averaged over positions."""
     features: list[CrossLayer] = field(default_factory=list)
     """Of all layers' features side by side; one entry, or none if it was not wanted."""
+    judged: Judged = field(default_factory=Judged)
+    """How right the classifier is; empty if it was not wanted."""
     readout: Readout = field(default_factory=Readout)
     """Of what the last linear layer receives; empty if it was not wanted."""
 
@@ -70,14 +75,17 @@ class Statistics:
         if wanted.comoments or wanted.firing:
             chosen = outputs
             if wanted.positions is not None and num_positions > wanted.positions:
-                index = torch.randperm(num_positions, generator=generator)[: wanted.positions]
-                chosen = outputs.index_select(2, index.to(outputs.device))
+                # Evenly spaced from a drawn beginning, another one for each batch: a view, where a draw of each
+                # position would copy.
+                step = num_positions // wanted.positions
+                begin = int(torch.randint(step, (), generator=generator))
+                chosen = outputs[:, :, begin::step][:, :, : wanted.positions]
             rows = chosen.transpose(1, 2).reshape(-1, num_units)
             if wanted.comoments:
                 self.comoments.setdefault(name, Comoments(num_units)).add(rows, num_examples)
             if wanted.firing:
                 self.firing[name].add_rows(rows)
-        return outputs.mean(2, dtype=torch.float64)
+        return outputs.mean(2).double()
 
     def take_features(
         self, features: Mapping[str, Float[Tensor, "batch _"]], labels: Int[Tensor, " batch"] | None
@@ -93,6 +101,7 @@ class Statistics:
 
     def merge(self, other: "Statistics") -> None:
         """Take in what another pass summed up, on other examples."""
+        self.judged.merge(other.judged)
         self.readout.merge(other.readout)
         _merge(self.comoments, other.comoments)
         _merge(self.firing, other.firing)
@@ -152,9 +161,11 @@ def observe(model: nn.Module, taps: Mapping[str, Tap], data: Data, wanted: Wante
                 features[name] = found.take(name, outputs, generator)
 
             with runs_of(wanted.readout) as runs, tapping(model, taps, receive):
-                model(inputs)
+                outputs = model(inputs)
             usable = labels if labels.dim() == 1 and not labels.is_floating_point() else None
             found.take_features(features, usable)
+            if wanted.judged:
+                found.judged.add(outputs, usable)
             if wanted.readout is not None:
                 found.readout.add(runs, len(inputs), usable)
     return found
