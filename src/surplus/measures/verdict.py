@@ -188,7 +188,7 @@ def kind_of(label: Cell) -> str:
     """Return the name of a measure without its settings.
 
     Example:
-        >>> kind_of("cka(positions=all)"), kind_of("power-law num_draws=3")
+        >>> kind_of("cka:positions=all"), kind_of("power-law")
         ('cka', 'power-law')
     """
     return re.split(r"[^a-z0-9-]", str(label))[0]
