@@ -9,6 +9,7 @@ to the system and pays for fresh ones each time; the command line keeps them. Bo
     python bench/ghost.py       # BackPACK is left out where it is not installed, or refuses the network
 """
 
+import warnings
 from collections.abc import Callable
 
 import torch
@@ -157,6 +158,7 @@ def _agree(ours: dict[str, Tensor], theirs: dict[str, Tensor], name: str) -> Non
 
 
 def main() -> None:
+    warnings.simplefilter("ignore")  # of the peers, about what they do not treat
     for row in ghost_rows():
         print(f"| {' | '.join(row)} |", flush=True)
 

@@ -8,6 +8,7 @@ weightwatcher), `ghost.py` (beside vmap and BackPACK) and `representations.py` (
     python bench/measures.py    # --quick leaves out the slowest rounds; SURPLUS_DATA names the data folder
 """
 
+import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -99,17 +100,22 @@ def main() -> None:
         print(report(name, net, task), flush=True)
     print("\n| network | data | images | peak above the model and the data [MiB] |")
     print("|---|---|---|---|")
-    for name, (net, task) in SUBJECTS.items():
+    for name in SUBJECTS:
         if name == "LeNet-300-100" or "--quick" not in sys.argv:
-            print(peak(name, net, task), flush=True)
-    import ghost
-    import representations
-    import spectra
-
-    for other in (spectra, ghost, representations):
-        print(f"\n## {other.__name__}.py\n", flush=True)
-        other.main()
+            # In a process of its own: what this one has freed and kept would hide what is needed.
+            subprocess.run([sys.executable, __file__, "--peak", name], check=True)
+    for other in ("spectra", "ghost", "representations"):
+        # Each in a process of its own, since it matters how memory is kept.
+        print(f"\n## {other}.py\n", flush=True)
+        script = Path(__file__).with_name(f"{other}.py")
+        quick = [each for each in sys.argv[1:] if each == "--quick"]
+        subprocess.run([sys.executable, str(script), *quick], check=True)
 
 
 if __name__ == "__main__":
-    main()
+    if "--peak" in sys.argv:
+        torch.set_num_threads(1)
+        wanted = sys.argv[sys.argv.index("--peak") + 1]
+        print(peak(wanted, *SUBJECTS[wanted]))
+    else:
+        main()
