@@ -106,6 +106,12 @@ def test_a_run_agrees_with_its_model(run, context):
         ({"num_examples": 0}, "`num_examples` is 0; it must be at least 1, or None for all"),
         ({"by": (FramePotential(), FramePotential())}, "`by` names a measure twice"),
         ({"by": ("dead-units",)}, "`by` holds 'dead-units'; it takes measures, such as"),
+        ({"by": FramePotential}, "`by` holds <class .*FramePotential'>; it takes measures"),
+        ({"by": batches(3, (6,), 3)}, "`by` holds a tuple; it takes measures"),
+        (
+            {"data": batches(3, (6,), 3)[0]},
+            "`data` yields a tensor of shape .* must yield .inputs, targets. pairs",
+        ),
         ({"data": None}, "has to be called once to find its units: pass `data=`, or an `example=`"),
         ({"at": 3}, "`at` does not go with this: it is for runs"),
         ({"layers": ["nothing"]}, "nothing"),

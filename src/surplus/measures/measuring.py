@@ -86,11 +86,13 @@ def check_measures(by: Any) -> tuple[Measure, ...]:
     Raises:
         InvalidArgument: something is no measure, or one of them is named twice.
     """
-    chosen = (by,) if isinstance(by, Measure) else tuple(by)
+    chosen = tuple(by) if isinstance(by, list | tuple) else (by,)
     for each in chosen:
         if not isinstance(each, Measure):
+            # Data are long: only what names something is shown whole.
+            given = repr(each) if isinstance(each, str | type) else f"a {type(each).__name__}"
             raise InvalidArgument(
-                f"`by` holds {each!r}; it takes measures, such as `surplus.measures.DeadUnits()`."
+                f"`by` holds {given}; it takes measures, such as `surplus.measures.DeadUnits()`."
             )
     labels = [label(each) for each in chosen]
     if len(set(labels)) < len(labels):
