@@ -12,9 +12,8 @@ from surplus.base import Cell, InvalidArgument, Table, Task, members
 from surplus.cli import own
 from surplus.cli.options import Common, member, say
 from surplus.cli.parsing import parse
-from surplus.measures import Measure, check_measures
+from surplus.measures import Measure, check_measures, verdict
 from surplus.measures.report import report_measures
-from surplus.measures.verdict import verdict
 from surplus.methods import Context, subject_of_bundle
 from surplus.methods.measure import measure_model, measure_run
 from surplus.methods.measuring import Measuring
