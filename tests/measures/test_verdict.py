@@ -41,9 +41,9 @@ def flat(text: str) -> str:
 
 def test_numbers_become_words():
     assert flat(verdict(table(*SEEN))) == (
-        "fc1: 300 units; 41 dead, 2 always on, 66 repeated in 19 groups (10,000 examples); 128 removable at less than 0.1"
-        " point each, 97 together (5,000 examples); rank 24 of 300 carries the accuracy; frame potential 2,740 between 300 and"
-        " 90,000 (414 by chance)."
+        "fc1: 300 units; 41 dead, 2 always on, 66 repeated in 19 groups (10,000 examples); 128 removable at"
+        " less than 0.1 point each, 97 together (5,000 examples); rank 24 of 300 carries the accuracy; frame potential"
+        " 2,740 between 300 and 90,000 (414 by chance)."
     )
 
 

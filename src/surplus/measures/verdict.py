@@ -166,9 +166,8 @@ def _network(of: Compared) -> Iterator[str]:
     coherence = of.words("coherence", "m_alpha")
     if coherence is not None:
         row = of.last.row(None, "coherence", "m_alpha")
-        low, high = row.get("lower"), row.get("upper")
-        known = low is not None and high is not None
-        interval = f"{written(float(low))} to {written(float(high))}; " if known else ""
+        ends = [written(float(row[end] or 0)) for end in ("lower", "upper") if row[end] is not None]
+        interval = f"{' to '.join(ends)}; " if ends else ""
         yield f"an example's gradient helps {coherence} of {row['n']:,} examples ({interval}1 by chance)"
     collapse = next(
         (row for row in of.last.rows if row["quantity"] == "nc1_within_to_between"), None
