@@ -27,6 +27,7 @@ class Trial:
 
     def __init__(self, seen: Observed, data: Data) -> None:
         self.data = data
+        self.seed = seen.seed
         self.model = copied(seen.model)
         self.parameters = dict(self.model.named_parameters())
         self.names = parameters_of(seen)
