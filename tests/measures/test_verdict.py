@@ -14,7 +14,9 @@ def table(*rows: dict) -> Table:
     return Table.from_rows([dict.fromkeys(names) | {"layer": None} | row for row in rows])
 
 
-def row(measure: str, quantity: str, value: float, layer: str | None = "fc1", **more) -> dict:
+def row(
+    measure: str, quantity: str, value: float | None, layer: str | None = "fc1", **more
+) -> dict:
     return {"measure": measure, "quantity": quantity, "value": value, "layer": layer, **more}
 
 
@@ -60,6 +62,16 @@ def test_what_is_estimated_carries_its_interval_and_what_it_rests_on():
         " of 2.00 points (1.00 to 3.00); an example's gradient helps 1.25 of 1,000 examples (1.12 to 2; 1 by chance);"
         " classes vary 5.25 times as much within as between (NC1)."
     ).replace("\u00a0", " ")
+
+
+def test_layers_stay_in_order_where_one_of_them_has_no_outputs():
+    rows = (
+        row("dead-units", "num_units", 4, "a"),
+        row("dead-units", "untreated", None, "b", note="it is odd"),
+        row("dead-units", "num_units", 3, "c"),
+        row("frame-potential", "frame_potential", 5.0, "b"),
+    )
+    assert [line[:2] for line in verdict(table(*rows)).splitlines()] == ["a:", "b:", "c:", "No"]
 
 
 def test_one_group_is_no_plural():

@@ -47,8 +47,9 @@ class Numbers:
 
     def layers(self) -> list[str]:
         """Return the layers whose units were counted, in the order of the network."""
-        named = [key[0] for key in self._found if key[2] in ("num_units", "frame_potential")]
-        return [str(name) for name in dict.fromkeys(named)]
+        named = {key[0] for key in self._found if key[2] in ("num_units", "frame_potential")}
+        in_order = dict.fromkeys(row["layer"] for row in self.rows)
+        return [str(name) for name in in_order if name in named]
 
     def row(self, *key: Cell) -> dict[str, Cell]:
         """Return a finding with all that belongs to it; empty if there is none."""
