@@ -27,7 +27,7 @@ class EL2N(Measure):
     It is the length of the gradient with respect to the last layer's bias: a part of GraNd that needs no gradients.
     The score of one network; the paper averages over networks trained from several seeds.
 
-    Reference: paul2021deep, Definition 2.2.
+    Reference: paul2021deep, Section 2, the EL2N score.
     """
 
     references: ClassVar = ("paul2021deep",)
