@@ -1,10 +1,12 @@
 """`surplus measure` on a run, a bundle and a model of one's own."""
 
 import pytest
+import torch
 
 import running
+import surplus as sp
 from surplus.base import Table
-from surplus.cli import main
+from surplus.cli import main, own
 from surplus.methods import subject_of_run
 from surplus.methods.cutting import Cutting, write_cut
 
@@ -86,6 +88,26 @@ def test_a_model_of_ones_own_is_measured(folder, capsys):
     assert "no data were given" in printed and "effective_num_directions" in printed
 
 
+def test_a_model_of_ones_own_is_compared_with_its_start(folder, tmp_path, capsys):
+    start = own.called(f"{folder}:net")
+    with torch.no_grad():
+        start[0].weight[2] += 3.0  # of which 6 weights are 3 apart: 3 sqrt(6)
+    sp.save(tmp_path / "start.safetensors", start)
+    words = ["measure", f"{folder}:net", "--example", "2x6", "--by", "distance-from-init"]
+    assert main([*words, "--initial", str(tmp_path / "start.safetensors"), "--out", "d.csv"]) == 0
+    found = Table.from_csv((tmp_path / "d.csv").read_text())
+    assert found.where(layer="0", quantity="distance")["value"] == pytest.approx(
+        [54**0.5], rel=1e-6
+    )
+    assert main(words) == 0
+    assert "pass `initial=`, or `--initial`" in capsys.readouterr().out
+
+
+def test_a_model_of_ones_own_has_to_be_called(folder, capsys):
+    assert main(["measure", f"{folder}:net"]) == 2
+    assert "pass `--batches` (module:loader), or an `--example`" in capsys.readouterr().err
+
+
 def test_all_measures_are_named(capsys):
     assert main(["measure", "--list"]) == 0
     printed = capsys.readouterr().out
@@ -101,6 +123,7 @@ def test_all_measures_are_named(capsys):
         (["--examples", "-1"], "`--examples` is -1; 0 takes all"),
         (["--out", "found.txt"], "it must end in .csv or .parquet"),
         (["--example", "1x3"], "`--example` does not go with"),
+        (["--initial", "start.safetensors"], "`--initial` does not go with"),
         (["--task", "mnist"], "`--task` does not go with"),
         (["--layers", "fc9"], "fc9"),
     ],

@@ -10,7 +10,7 @@ from torch import nn
 from planted import batches, permuted, shaken
 from surplus.base import Parts, decode, encode, label, members
 from surplus.measures import Finding, Measure, findings, observed, table_of
-from surplus.measures.needs import OF_DATA, Need
+from surplus.measures.needs import OF_DATA, OF_DRAWN, Need
 from surplus.nets import Conv2
 from surplus.units import find_units
 
@@ -76,6 +76,13 @@ def test_findings_are_finite_and_inside_their_intervals(measure, mlp):
         if finding.lower is not None and finding.upper is not None:
             assert finding.lower <= finding.value <= finding.upper, finding
             assert finding.n is not None, finding
+
+
+@pytest.mark.parametrize("measure", [each for each in ALL if set(each.needs) & OF_DRAWN], ids=label)
+def test_what_rests_on_drawn_examples_carries_the_seed(measure, mlp):
+    found = [each for _, each in findings(seen_by(measure, mlp, (6,), seed=11), (measure,))]
+    resting = [each for each in found if each.n is not None]
+    assert resting and all(each.seed is not None for each in resting)
 
 
 @pytest.mark.parametrize("measure", [each for each in ALL if set(each.needs) & OF_DATA], ids=label)

@@ -59,13 +59,13 @@ def test_the_rank_carries_and_one_less_does_not(tolerance):
 
 def test_what_would_take_too_long_is_named():
     model, data = planted(2)
-    (note,) = [each.note for each in found_by(AccuracyRank(most_macs=10), model, data)]
+    (note,) = [each.note for each in found_by(AccuracyRank(most_macs=10.0), model, data)]
     assert "more than 1e+01" in note and "AccuracyRank(most_macs=None)" in note
 
 
 def test_a_tolerance_of_nothing_is_refused():
-    with pytest.raises(InvalidArgument, match="`tolerance` is 0; it must be positive"):
-        AccuracyRank(tolerance=0)
+    with pytest.raises(InvalidArgument, match="`tolerance` is 0.0; it must be positive"):
+        AccuracyRank(tolerance=0.0)
 
 
 def test_bisection():

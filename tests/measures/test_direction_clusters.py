@@ -74,7 +74,10 @@ def test_what_cannot_be_clustered_is_named():
         "2": "3 of its units have a direction, which are not more than the 4 centres",
     }
     found = notes(DirectionClusters(), seen_of(DirectionClusters(), model))
-    assert found["0"] == "it compares with initialisation, which is not known: pass `initial=`"
+    assert (
+        found["0"]
+        == "it compares with initialisation, which is not known: pass `initial=`, or `--initial`"
+    )
 
 
 @pytest.mark.message

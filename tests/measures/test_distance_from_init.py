@@ -79,5 +79,5 @@ def test_what_was_removed_did_not_move():
     nothing = Mask({"0": torch.zeros(3, dtype=torch.bool)}, "units")
     assert notes(MEASURE, seen(U, V, U0, V, mask=nothing)) == {"0": "none of its units is kept"}
     lost = notes(MEASURE, seen_of(MEASURE, dense(U, V)))
-    reason = "it compares with initialisation, which is not known: pass `initial=`"
+    reason = "it compares with initialisation, which is not known: pass `initial=`, or `--initial`"
     assert lost == {"0": reason, "2": reason, None: reason}

@@ -62,7 +62,7 @@ def test_without_parts_or_labels_it_says_so():
     look = seen(part(2, 2), part(2, 2))
     alone = dataclasses.replace(look, parts=None)
     assert notes(MEASURE, alone) == {
-        None: "training and test examples are not known apart: pass `parts=`"
+        None: "training and test examples are not known apart: pass all parts of a task as `data=`"
     }
     values = [(torch.eye(2, dtype=torch.float64), torch.eye(2, dtype=torch.float64))]
     assert notes(MEASURE, seen(values, values)) == {None: "the targets are not class labels"}

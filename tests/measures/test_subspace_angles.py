@@ -87,7 +87,10 @@ def test_what_cannot_be_compared_is_named():
     ]
     whole = "its units have 4 inputs and lead in all these directions: choose a `rank` below that"
     assert ("0", whole) in reasons
-    assert ("2", "it compares with initialisation, which is not known: pass `initial=`") in reasons
+    assert (
+        "2",
+        "it compares with initialisation, which is not known: pass `initial=`, or `--initial`",
+    ) in reasons
     assert ("4", "none of its units has weights other than zero") in reasons
     narrow = seen(measure, randn(9, 8), other=randn(9, 6))
     assert notes(measure, narrow)["0"] == "its units have 8 inputs, and 6 in the other network"

@@ -14,7 +14,9 @@ def table(*rows: dict) -> Table:
     return Table.from_rows([dict.fromkeys(names) | {"layer": None} | row for row in rows])
 
 
-def row(measure: str, quantity: str, value: float, layer: str | None = "fc1", **more) -> dict:
+def row(
+    measure: str, quantity: str, value: float | None, layer: str | None = "fc1", **more
+) -> dict:
     return {"measure": measure, "quantity": quantity, "value": value, "layer": layer, **more}
 
 
@@ -22,7 +24,7 @@ SEEN = (
     row("dead-units", "num_units", 300),
     row("dead-units", "num_dead", 41, n=10_000),
     row("dead-units", "num_always_on", 2, n=10_000),
-    row("repeated-units", "num_repeated", 66),
+    row("repeated-units", "num_repeated", 66, n=10_000),
     row("repeated-units", "num_groups", 19),
     row("removable-units", "num_removable_each", 128, n=5000),
     row("removable-units", "num_removable_together", 97, n=5000),
@@ -41,10 +43,40 @@ def flat(text: str) -> str:
 
 def test_numbers_become_words():
     assert flat(verdict(table(*SEEN))) == (
-        "fc1: 300 units; 41 dead, 2 always on, 66 repeated in 19 groups; 128 removable at less than 0.1 point each,"
-        " 97 together (5,000 examples); rank 24 of 300 carries the accuracy; frame potential 2,740 between 300 and"
-        " 90,000 (414 by chance)."
+        "fc1: 300 units; 41 dead, 2 always on, 66 repeated in 19 groups (10,000 examples); 128 removable at"
+        " less than 0.1 point each, 97 together (5,000 examples); rank 24 of 300 carries the accuracy; frame potential"
+        " 2,740 between 300 and 90,000 (414 by chance)."
     )
+
+
+def test_what_is_estimated_carries_its_interval_and_what_it_rests_on():
+    rows = (
+        row("generalisation-gap", "train_accuracy", 0.99, None, n=10_000),
+        row("generalisation-gap", "test_accuracy", 0.97, None, n=5000),
+        row("generalisation-gap", "accuracy_gap", 0.02, None, lower=0.01, upper=0.03, n=5000),
+        row("coherence", "m_alpha", 1.25, None, lower=1.125, upper=2.0, n=1000),
+        row("neural-collapse", "nc1_within_to_between", 5.25),
+    )
+    assert flat(verdict(table(*rows))) == (
+        "The network: accuracy 99.00\u00a0% on train (10,000 examples) and 97.00\u00a0% on test (5,000 examples), a gap"
+        " of 2.00 points (1.00 to 3.00); an example's gradient helps 1.25 of 1,000 examples (1.12 to 2; 1 by chance);"
+        " classes vary 5.25 times as much within as between (NC1)."
+    ).replace("\u00a0", " ")
+
+
+def test_layers_stay_in_order_where_one_of_them_has_no_outputs():
+    rows = (
+        row("dead-units", "num_units", 4, "a"),
+        row("dead-units", "untreated", None, "b", note="it is odd"),
+        row("dead-units", "num_units", 3, "c"),
+        row("frame-potential", "frame_potential", 5.0, "b"),
+    )
+    assert [line[:2] for line in verdict(table(*rows)).splitlines()] == ["a:", "b:", "c:", "No"]
+
+
+def test_one_group_is_no_plural():
+    rows = (row("repeated-units", "num_repeated", 2), row("repeated-units", "num_groups", 1))
+    assert "2 repeated in 1 group." in verdict(table(SEEN[0], *rows))
 
 
 def test_of_several_snapshots_the_first_and_the_last_are_compared():

@@ -35,7 +35,7 @@ def run(kept):
 
 def test_a_model_is_measured_on_its_data(mlp):
     data = batches(30, (6,), 3)
-    table = sp.measure(mlp, BY, data)
+    table = sp.measure(mlp, data, by=BY)
     assert table.columns.keys() >= {"measure", "quantity", "layer", "value", "n", "seed", "note"}
     assert set(table["layer"]) == {"0", "2", "4"} or len(set(table["layer"])) > 1
     size = table.where(layer="0", quantity="num_units")["value"]
@@ -44,21 +44,21 @@ def test_a_model_is_measured_on_its_data(mlp):
 
 def test_batches_that_can_be_read_once_serve_several_looks(mlp):
     kept = batches(30, (6,), 3)
-    assert sp.measure(mlp, BY, iter(kept)).columns == sp.measure(mlp, BY, kept).columns
+    assert sp.measure(mlp, iter(kept), by=BY).columns == sp.measure(mlp, kept, by=BY).columns
 
 
 def test_a_sample_is_that_of_its_seed(mlp):
     data = batches(30, (6,), 3)
-    some = sp.measure(mlp, DeadUnits(), data, num_examples=7)
+    some = sp.measure(mlp, data, by=DeadUnits(), num_examples=7)
     assert set(some.where(quantity="num_dead")["n"]) == {7}
-    assert some.columns == sp.measure(mlp, DeadUnits(), data, num_examples=7).columns
+    assert some.columns == sp.measure(mlp, data, by=DeadUnits(), num_examples=7).columns
 
 
 def test_a_unit_that_a_mask_removed_is_not_counted(mlp):
     data = batches(30, (6,), 3)
     units = sp.find_units(mlp, data[0][0][:2])
     mask = Mask({"0": torch.tensor([False] * 3 + [True] * 5)}, "units", units)
-    table = sp.measure(sp.enforce(mlp, mask), DeadUnits(), data, mask=mask)
+    table = sp.measure(sp.enforce(mlp, mask), data, by=DeadUnits(), mask=mask)
     assert table.where(layer="0", quantity="num_units")["value"] == [5]
     assert table.where(layer="0", quantity="num_dead")["value"] == [0]
 
@@ -67,27 +67,27 @@ def test_all_parts_may_be_given(mlp):
     data = batches(30, (6,), 3)
     parts = Parts(data, data[:1], data[1:])
     train, test = (
-        sp.measure(mlp, DeadUnits(), parts, part=part).where(quantity="num_dead")["n"][0]
+        sp.measure(mlp, parts, by=DeadUnits(), part=part).where(quantity="num_dead")["n"][0]
         for part in ("train", "test")
     )
     assert train > test > 0
 
 
 def test_a_run_is_measured_at_its_end_and_at_all_times(run, context):
-    last = sp.measure(run, BY, context=context)
+    last = sp.measure(run, by=BY, context=context)
     steps = sorted(run.snapshots())
     assert set(last["step"]) == {steps[-1]}
-    all_of_them = sp.measure(run, BY, at="all", context=context)
+    all_of_them = sp.measure(run, by=BY, at="all", context=context)
     assert sorted(set(all_of_them["step"])) == steps
     assert all_of_them.where(step=steps[-1]).columns == last.columns
-    first = sp.measure(run, BY, at=steps[0], context=context)
+    first = sp.measure(run, by=BY, at=steps[0], context=context)
     assert all_of_them.where(step=steps[0]).columns == first.columns
 
 
 def test_what_was_found_is_kept_beside_the_run(run, context, monkeypatch):
-    first = sp.measure(run, BY, context=context)
+    first = sp.measure(run, by=BY, context=context)
     monkeypatch.setattr(Measuring, "compute", lambda *_: pytest.fail("computed again"))
-    assert sp.measure(run, BY, context=context).columns == first.columns
+    assert sp.measure(run, by=BY, context=context).columns == first.columns
     assert run.problems() == []
 
 
@@ -95,8 +95,8 @@ def test_a_run_agrees_with_its_model(run, context):
     model, _ = sp.model_of(run)
     task = sp.spec_of(run).task
     parts = context.parts(task)
-    ours = sp.measure(run, BY, context=context)
-    theirs = sp.measure(model, BY, parts)
+    ours = sp.measure(run, by=BY, context=context)
+    theirs = sp.measure(model, parts, by=BY)
     assert {name: ours[name] for name in theirs.columns} == theirs.columns
 
 
@@ -106,6 +106,12 @@ def test_a_run_agrees_with_its_model(run, context):
         ({"num_examples": 0}, "`num_examples` is 0; it must be at least 1, or None for all"),
         ({"by": (FramePotential(), FramePotential())}, "`by` names a measure twice"),
         ({"by": ("dead-units",)}, "`by` holds 'dead-units'; it takes measures, such as"),
+        ({"by": FramePotential}, "`by` holds <class .*FramePotential'>; it takes measures"),
+        ({"by": batches(3, (6,), 3)}, "`by` holds a tuple; it takes measures"),
+        (
+            {"data": batches(3, (6,), 3)[0]},
+            "`data` yields a tensor of shape .* must yield .inputs, targets. pairs",
+        ),
         ({"data": None}, "has to be called once to find its units: pass `data=`, or an `example=`"),
         ({"at": 3}, "`at` does not go with this: it is for runs"),
         ({"layers": ["nothing"]}, "nothing"),
@@ -120,13 +126,13 @@ def test_what_does_not_fit_is_said(arguments, message, mlp):
 
 def test_what_does_not_fit_a_run_is_said(run, context):
     with pytest.raises(InvalidArgument, match="`data` does not go with this: a run has its own"):
-        sp.measure(run, BY, batches(3, (16,), 3), context=context)
+        sp.measure(run, batches(3, (16,), 3), by=BY, context=context)
     with pytest.raises(UnknownName, match="has no snapshot at step 3"):
-        sp.measure(run, BY, at=3, context=context)
+        sp.measure(run, by=BY, at=3, context=context)
     with pytest.raises(
         InvalidArgument, match="`other` is a Linear; a model is compared with a model"
     ):
-        sp.measure(run, BY, other=nn.Linear(3, 2), context=context)
+        sp.measure(run, by=BY, other=nn.Linear(3, 2), context=context)
 
 
 def test_a_measure_of_ones_own_is_one_class(mlp):
@@ -151,7 +157,7 @@ def test_a_measure_of_ones_own_is_one_class(mlp):
 
     data = batches(30, (6,), 3)
     try:
-        found = sp.measure(mlp, MeanOutput(), data).where(layer="0")["value"]
+        found = sp.measure(mlp, data, by=MeanOutput()).where(layer="0")["value"]
     finally:
         del Measure._members["mean-output-of-a-test"]
     with torch.no_grad():

@@ -12,9 +12,8 @@ from surplus.base import Cell, InvalidArgument, Table, Task, members
 from surplus.cli import own
 from surplus.cli.options import Common, member, say
 from surplus.cli.parsing import parse
-from surplus.measures import Measure, check_measures
+from surplus.measures import Measure, check_measures, verdict
 from surplus.measures.report import report_measures
-from surplus.measures.verdict import verdict
 from surplus.methods import Context, subject_of_bundle
 from surplus.methods.measure import measure_model, measure_run
 from surplus.methods.measuring import Measuring
@@ -62,6 +61,8 @@ class Arguments:
     """Batches of (inputs, targets) for your own model, as module:loader."""
     weights: Path | None = None
     """A safetensors bundle written by `surplus.save` for your own model; without it the factory's weights are used."""
+    initial: Path | None = None
+    """A bundle of your own model as it was at initialisation, which some measures compare with."""
     out: Path | None = None
     """Write the table to this file: .csv, or .parquet with the extra `parquet`."""
     common: Annotated[Common, tyro.conf.arg(name="")] = dataclasses.field(default_factory=Common)
@@ -101,11 +102,19 @@ def _measured(arguments: Arguments, by: tuple[Measure, ...], context: Context) -
     if own.is_address(arguments.run):
         _refuse_for(arguments, ("at", "against", "task"), "a model of your own has none")
         model = own.built(arguments.run, arguments.weights)
+        if arguments.batches is None and arguments.example is None:
+            raise InvalidArgument(
+                f"{arguments.run} has to be called once to find its units: pass `--batches` (module:loader), or an"
+                " `--example` such as 1x3x32x32, which is enough for measures of weights alone."
+            )
         data = None if arguments.batches is None else own.called(arguments.batches)
         example = None if arguments.example is None else own.example_of(arguments.example)
+        start = None if arguments.initial is None else own.built(arguments.run, arguments.initial)
         with context.threaded():
-            return measure_model(model, asked, data, example)
-    _refuse_for(arguments, ("example", "batches", "weights"), "it is for models of your own")
+            return measure_model(model, asked, data, example, start)
+    _refuse_for(
+        arguments, ("example", "batches", "weights", "initial"), "it is for models of your own"
+    )
     bundle = Path(arguments.run)
     if bundle.suffix == ".safetensors":
         _refuse_for(arguments, ("at", "against"), "a bundle has none")

@@ -2,7 +2,8 @@
 
 What lives here: the family `Measure` and its members; `Observed`, all that one may look at, and what they state:
 `Finding`; `per_layer`, which names layers that cannot be treated (`Untreated`) with the reason; `observed`, `findings`
-and `table_of`, which gather what several measures need in one pass and ask them; `check_measures`.
+and `table_of`, which gather what several measures need in one pass and ask them; `check_measures`; and the `verdict`,
+which puts a report into words.
 May import: `base`, `units`, `masks`, `passes`.
 To add a measure: one file with a final member of `Measure` that declares what it `needs`.
 """
@@ -13,6 +14,7 @@ from surplus.measures.measure import Measure
 from surplus.measures.measuring import check_measures, findings, observed, table_of
 from surplus.measures.observed import Observed
 from surplus.measures.untreated import Untreated, per_layer
+from surplus.measures.verdict import verdict
 
 _found, __getattr__ = discover(__name__)
 
@@ -26,5 +28,6 @@ __all__ = [  # noqa: PLE0604 - the members are found, not listed
     "observed",
     "per_layer",
     "table_of",
+    "verdict",
     *_found,
 ]

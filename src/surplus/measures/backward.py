@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from surplus.base import InvalidArgument, derive
 from surplus.measures.untreated import Untreated
-from surplus.passes import Data, batches, draw
+from surplus.passes import Data, are_labels, batches, draw
 from surplus.passes.ghost import GradientSample, MatrixSums, gradient_sample
 from surplus.units import evaluating
 
@@ -71,7 +71,7 @@ def sample_of(
 
 def _check_classifier(model: nn.Module, data: Data) -> None:
     inputs, targets = next(batches(data, model))
-    if targets.dim() != 1 or targets.is_floating_point():
+    if not are_labels(targets):
         raise Untreated(f"{NO_CLASSES} the targets are not class labels")
     with torch.no_grad(), evaluating(model):
         outputs = model(inputs[:2])

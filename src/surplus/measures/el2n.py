@@ -18,8 +18,6 @@ from surplus.passes import Data, mean_estimate
 from surplus.passes.statistics import chunks
 from surplus.units import evaluating, left_as_found
 
-CHUNK = 500
-
 
 @register("el2n")
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -29,7 +27,7 @@ class EL2N(Measure):
     It is the length of the gradient with respect to the last layer's bias: a part of GraNd that needs no gradients.
     The score of one network; the paper averages over networks trained from several seeds.
 
-    Reference: paul2021deep, Definition 2.2.
+    Reference: paul2021deep, Section 2, the EL2N score.
     """
 
     references: ClassVar = ("paul2021deep",)
@@ -58,7 +56,7 @@ class EL2N(Measure):
 def _scores(seen: Observed, data: Data) -> Float[Tensor, " examples"]:
     model, found = seen.model, []
     with torch.no_grad(), evaluating(model), left_as_found(model):
-        for inputs, targets in chunks(data, model, CHUNK):
+        for inputs, targets in chunks(data, model):
             outputs = model(inputs).double()
             error = outputs.softmax(1) - F.one_hot(targets, outputs.shape[1])
             found.append(error.norm(dim=1).cpu())

@@ -11,11 +11,9 @@ from surplus.measures.finding import Finding
 from surplus.measures.measure import Measure
 from surplus.measures.observed import Observed
 from surplus.measures.untreated import Untreated
-from surplus.passes import Data, difference, sampled
+from surplus.passes import Data, are_labels, difference, sampled
 from surplus.passes.statistics import Judged, chunks
 from surplus.units import evaluating, left_as_found
-
-CHUNK = 500
 
 
 @register("generalisation-gap")
@@ -47,7 +45,9 @@ class GeneralisationGap(Measure):
         """Yield accuracies, losses and gaps with their 95 % intervals."""
         if seen.parts is None:
             seen.examples()
-            raise Untreated("training and test examples are not known apart: pass `parts=`")
+            raise Untreated(
+                "training and test examples are not known apart: pass all parts of a task as `data=`"
+            )
         train, test = self._judged(seen, "train"), self._judged(seen, "test")
         found = {
             "train_accuracy": train.accuracy,
@@ -77,9 +77,8 @@ class GeneralisationGap(Measure):
 def _judged(seen: Observed, data: Data) -> Judged:
     found = Judged()
     with torch.no_grad(), evaluating(seen.model), left_as_found(seen.model):
-        for inputs, targets in chunks(data, seen.model, CHUNK):
-            usable = targets.dim() == 1 and not targets.is_floating_point()
-            found.add(seen.model(inputs), targets if usable else None)
+        for inputs, targets in chunks(data, seen.model):
+            found.add(seen.model(inputs), targets if are_labels(targets) else None)
     if found.refused is not None:
         raise Untreated(found.refused)
     return found

@@ -47,7 +47,9 @@ class LowRankAccuracy(Measure):
     def measure(self, seen: Observed) -> Iterator[Finding]:
         """Yield accuracies and spectral norms of what was removed, for every k; `n` counts examples, or draws."""
         trial = Trial(seen, seen.examples())
-        yield Finding(quantity="accuracy", value=trial.accuracy({}), n=trial.num_examples)
+        yield Finding(
+            quantity="accuracy", value=trial.accuracy({}), n=trial.num_examples, seed=trial.seed
+        )
         matrices = by_layer(seen.matrices())
         yield from self._weights(trial, matrices)
         try:
@@ -139,7 +141,9 @@ def _curve(
     """Yield the accuracy for every k."""
     for k in ranks:
         value = trial.accuracy({layer: projected(layer, k) for layer in layers})
-        yield Finding(quantity=quantity, value=value, at=float(k), n=trial.num_examples)
+        yield Finding(
+            quantity=quantity, value=value, at=float(k), n=trial.num_examples, seed=trial.seed
+        )
 
 
 def _control(

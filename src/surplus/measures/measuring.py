@@ -1,7 +1,7 @@
 """Measuring a model: from what the measures need to a table of what they find."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, fields
+from dataclasses import asdict, fields, replace
 from typing import Any
 
 from torch import Tensor, nn
@@ -10,6 +10,7 @@ from surplus.base import Cell, InvalidArgument, Parts, Table, label
 from surplus.masks import Mask
 from surplus.measures.finding import Finding
 from surplus.measures.measure import Measure
+from surplus.measures.needs import OF_DRAWN
 from surplus.measures.observed import History, Observed
 from surplus.measures.untreated import Untreated, untreated
 from surplus.passes import Data
@@ -64,10 +65,17 @@ def findings(seen: Observed, by: Sequence[Measure]) -> list[tuple[Measure, Findi
         try:
             # One by one, so that what was found before a measure gives up is kept.
             for finding in measure.measure(seen):
-                found.append((measure, finding))
+                found.append((measure, _seeded(measure, finding, seen.seed)))
         except Untreated as reason:
             found.append((measure, untreated(str(reason))))
     return found
+
+
+def _seeded(measure: Measure, finding: Finding, seed: int) -> Finding:
+    """Return a finding with the seed of the examples that it rests on."""
+    if finding.n is None or finding.seed is not None or not OF_DRAWN.intersection(measure.needs):
+        return finding
+    return replace(finding, seed=seed)
 
 
 def table_of(found: Sequence[tuple[Measure, Finding]], **same: Cell) -> Table:
@@ -86,11 +94,13 @@ def check_measures(by: Any) -> tuple[Measure, ...]:
     Raises:
         InvalidArgument: something is no measure, or one of them is named twice.
     """
-    chosen = (by,) if isinstance(by, Measure) else tuple(by)
+    chosen = tuple(by) if isinstance(by, list | tuple) else (by,)
     for each in chosen:
         if not isinstance(each, Measure):
+            # Data are long: only what names something is shown whole.
+            given = repr(each) if isinstance(each, str | type) else f"a {type(each).__name__}"
             raise InvalidArgument(
-                f"`by` holds {each!r}; it takes measures, such as `surplus.measures.DeadUnits()`."
+                f"`by` holds {given}; it takes measures, such as `surplus.measures.DeadUnits()`."
             )
     labels = [label(each) for each in chosen]
     if len(set(labels)) < len(labels):

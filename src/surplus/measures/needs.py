@@ -22,6 +22,8 @@ Need = Literal[
 OF_DATA = frozenset(
     {"activations", "cross_layer", "firing", "deltas", "gradients", "labels", "examples"}
 )
+OF_DRAWN = OF_DATA - {"labels"}
+"""Of these every number that rests on examples rests on the sample that the seed drew, or on positions drawn in it."""
 
 
 def wanted(

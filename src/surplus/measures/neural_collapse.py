@@ -27,8 +27,6 @@ from surplus.passes.collapse import (
 from surplus.passes.statistics import ClassSums, chunks, refusal, runs_of
 from surplus.units import evaluating, left_as_found
 
-CHUNK = 500
-
 
 @register("neural-collapse")
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -74,7 +72,7 @@ class NeuralCollapse(Measure):
             )
 
     def measure(self, seen: Observed) -> Iterator[Finding]:
-        """Yield the signs for what the last layer receives, then one ratio for every layer."""
+        """Yield the signs for what the last layer receives, then one number for every layer."""
         try:
             last, _ = seen.classifier
             yield from per_layer((last,), lambda _: self._signs(seen))
@@ -144,7 +142,7 @@ class NeuralCollapse(Measure):
         sample = sampled(seen.examples(), self.num_examples, seen.seed)
         differ = count = 0
         with torch.no_grad(), evaluating(seen.model), left_as_found(seen.model):
-            for inputs, _ in chunks(sample, seen.model, CHUNK):
+            for inputs, _ in chunks(sample, seen.model):
                 with runs_of(module) as runs:
                     seen.model(inputs)
                 if (reason := refusal(runs, len(inputs))) is not None:

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from surplus.base import InvalidArgument, register
 from surplus.measures.finding import Finding
+from surplus.measures.matrices import layer_names
 from surplus.measures.measure import Measure
 from surplus.measures.observed import Observed
 from surplus.measures.untreated import Untreated, untreated
@@ -95,11 +96,11 @@ def _each(
     seen: Observed, spectral: Mapping[str, float], frobenius: Mapping[str, float]
 ) -> Iterator[Finding]:
     axes = {name: parameter.dim() for name, parameter in seen.model.named_parameters()}
+    layers = layer_names(spectral)
     for name, value in spectral.items():
-        layer = name.removesuffix(".weight")
         note = FLATTENED if axes[name] > 2 else None
-        yield Finding(quantity="spectral_norm", value=value, layer=layer, note=note)
-        yield Finding(quantity="frobenius_norm", value=frobenius[name], layer=layer)
+        yield Finding(quantity="spectral_norm", value=value, layer=layers[name], note=note)
+        yield Finding(quantity="frobenius_norm", value=frobenius[name], layer=layers[name])
 
 
 def spectral_norm(W: Float[Tensor, "rows columns"]) -> float:

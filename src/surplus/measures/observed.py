@@ -29,8 +29,10 @@ from surplus.passes.statistics import (
 from surplus.units import Group, Units
 
 RECTIFIERS = ("relu", "relu_", "threshold", "threshold_", "clamp_min", "clamp_min_", "hardtanh")
-WITHOUT_DATA = "it looks at activations, losses or gradients, and no data were given: pass `data=`"
-WITHOUT_START = "it compares with initialisation, which is not known: pass `initial=`"
+WITHOUT_DATA = "it looks at activations, losses or gradients, and no data were given: pass `data=`, or `--batches`"
+WITHOUT_START = (
+    "it compares with initialisation, which is not known: pass `initial=`, or `--initial`"
+)
 T = TypeVar("T")
 History = Callable[[], Iterable[tuple[int, Mapping[str, Tensor]]]]
 

@@ -9,7 +9,7 @@ from torch import Tensor
 from surplus.measures.matrices import parameters_of
 from surplus.measures.observed import Observed
 from surplus.measures.untreated import Untreated
-from surplus.passes import Data, batches, performance
+from surplus.passes import Data, are_labels, batches, performance
 from surplus.units import copied, evaluating
 
 
@@ -27,6 +27,7 @@ class Trial:
 
     def __init__(self, seen: Observed, data: Data) -> None:
         self.data = data
+        self.seed = seen.seed
         self.model = copied(seen.model)
         self.parameters = dict(self.model.named_parameters())
         self.names = parameters_of(seen)
@@ -50,8 +51,7 @@ class Trial:
         with evaluating(self.model):
             inputs, targets = next(batches(self.data, self.model))
             outputs = self.model(inputs)
-        labels = targets.dim() == 1 and not targets.is_floating_point()
-        if not (labels and isinstance(outputs, Tensor) and outputs.dim() == 2):
+        if not (are_labels(targets) and isinstance(outputs, Tensor) and outputs.dim() == 2):
             raise Untreated(
                 "it judges accuracy, and the targets are not one class label for each example"
             )

@@ -47,8 +47,9 @@ class Numbers:
 
     def layers(self) -> list[str]:
         """Return the layers whose units were counted, in the order of the network."""
-        named = [key[0] for key in self._found if key[2] in ("num_units", "frame_potential")]
-        return [str(name) for name in dict.fromkeys(named)]
+        named = {key[0] for key in self._found if key[2] in ("num_units", "frame_potential")}
+        in_order = dict.fromkeys(row["layer"] for row in self.rows)
+        return [str(name) for name in in_order if name in named]
 
     def row(self, *key: Cell) -> dict[str, Cell]:
         """Return a finding with all that belongs to it; empty if there is none."""
@@ -85,13 +86,12 @@ def _layer(of: Compared) -> Iterator[str]:
         yield f"{units} units"
     counts = ", ".join(_counts(of))
     if counts:
-        yield counts
+        yield counts + _of_examples(of, "repeated-units", "num_repeated")
     removable = of.words("removable-units", "num_removable_each")
     if removable is not None:
         together = of.words("removable-units", "num_removable_together")
-        row = of.last.row(of.layer, "removable-units", "num_removable_each")
-        n = f"{row['n']:,} examples"
-        yield f"{removable} removable at less than 0.1 point each, {together} together ({n})"
+        n = _of_examples(of, "removable-units", "num_removable_each")
+        yield f"{removable} removable at less than 0.1 point each, {together} together{n}"
     yield from _directions(of)
     yield from _noise(of)
     moved = of.words("distance-from-init", "relative_distance", percent=True)
@@ -100,6 +100,11 @@ def _layer(of: Compared) -> Iterator[str]:
     free = of.words("free-parameters", "free_share", percent=True)
     if free is not None:
         yield f"{free} of the directions of its parameters free"
+
+
+def _of_examples(of: Compared, *key: Cell) -> str:
+    n = of.last.row(of.layer, *key).get("n")
+    return "" if n is None else f" ({n:,} examples)"
 
 
 def _counts(of: Compared) -> Iterator[str]:
@@ -113,11 +118,15 @@ def _counts(of: Compared) -> Iterator[str]:
     repeated = of.words("repeated-units", "num_repeated")
     if repeated is not None:
         groups = of.value("repeated-units", "num_groups") or 0
-        yield f"{repeated} repeated" + (f" in {written(groups)} groups" if groups else "")
+        yield f"{repeated} repeated" + _in_sets(groups, "group")
     synchronised = of.words("synchronised-units", "num_synchronised")
     if synchronised is not None:
         blocks = of.value("synchronised-units", "num_blocks") or 0
-        yield f"{synchronised} synchronised" + (f" in {written(blocks)} blocks" if blocks else "")
+        yield f"{synchronised} synchronised" + _in_sets(blocks, "block")
+
+
+def _in_sets(count: float, what: str) -> str:
+    return f" in {written(count)} {what}{'' if count == 1 else 's'}" if count else ""
 
 
 def _directions(of: Compared) -> Iterator[str]:
@@ -150,16 +159,22 @@ def _network(of: Compared) -> Iterator[str]:
         test = of.words("generalisation-gap", "test_accuracy", percent=True)
         gap = of.last.row(None, "generalisation-gap", "accuracy_gap")
         low, value, high = (100 * float(gap[each] or 0) for each in ("lower", "value", "upper"))
-        yield f"accuracy {train} on train and {test} on test, a gap of {value:.2f} points ({low:.2f} to {high:.2f})"
+        yield (
+            f"accuracy {train} on train{_of_examples(of, 'generalisation-gap', 'train_accuracy')} and {test} on"
+            f" test{_of_examples(of, 'generalisation-gap', 'test_accuracy')}, a gap of {value:.2f} points ({low:.2f} to"
+            f" {high:.2f})"
+        )
     coherence = of.words("coherence", "m_alpha")
     if coherence is not None:
-        n = of.last.row(None, "coherence", "m_alpha")["n"]
-        yield f"an example's gradient helps {coherence} of {n:,} examples (1 by chance)"
+        row = of.last.row(None, "coherence", "m_alpha")
+        ends = [written(float(row[end] or 0)) for end in ("lower", "upper") if row[end] is not None]
+        interval = f"{' to '.join(ends)}; " if ends else ""
+        yield f"an example's gradient helps {coherence} of {row['n']:,} examples ({interval}1 by chance)"
     collapse = next(
         (row for row in of.last.rows if row["quantity"] == "nc1_within_to_between"), None
     )
     if collapse is not None and collapse["value"] is not None:
-        yield f"classes vary within by {written(float(collapse['value']))} of between (NC1)"
+        yield f"classes vary {written(float(collapse['value']))} times as much within as between (NC1)"
     pairs = [row for row in of.last.rows if row["quantity"] == "linear_cka"]
     if pairs:
         closest = max(pairs, key=lambda row: float(row["value"] or 0))

@@ -24,9 +24,9 @@ S = TypeVar("S", nn.Module, Run)
 
 def measure(
     what: nn.Module | Run,
-    by: Measure | Sequence[Measure] | None = None,
     data: Data | Parts | None = None,
     *,
+    by: Measure | Sequence[Measure] | None = None,
     example: Any = None,
     layers: Sequence[str] | None = None,
     initial: nn.Module | Mapping[str, Tensor] | None = None,
@@ -44,9 +44,9 @@ def measure(
 
     Args:
         what: A model of any kind, or a run.
-        by: The measures; None takes those of the report (`surplus measure`).
         data: For a model: a part of a task or batches of (inputs, targets), which measures of activations, losses and
             gradients look at; or all three parts of a task. A run has its own.
+        by: The measures; None takes those of the report (`surplus measure`).
         example: What the model is called with, to find its units; None takes the first inputs of the data.
         layers: The layers; None takes all that have weights.
         initial: For a model: itself at initialisation, or its state dict then, which some measures compare with.
@@ -65,8 +65,8 @@ def measure(
     Example:
         >>> import torch, surplus as sp
         >>> net = nn.Sequential(nn.Linear(4, 3), nn.ReLU(), nn.Linear(3, 2))
-        >>> table = sp.measure(net, sp.measures.FramePotential(), example=torch.zeros(1, 4), layers=["0"])
-        >>> table.where(quantity="greatest_frame_potential")["value"]
+        >>> table = sp.measure(net, by=sp.measures.FramePotential(), example=torch.zeros(1, 4))
+        >>> table.where(quantity="greatest_frame_potential", layer="0")["value"]
         [9.0]
     """
     asked = Measuring(

@@ -22,11 +22,7 @@ def batches(data: Data, like: nn.Module) -> Iterator[tuple[Tensor, Tensor]]:
     empty = True
     for batch in data:
         empty = False
-        if not (isinstance(batch, tuple | list) and len(batch) == 2):
-            raise _no_pair(batch)
-        inputs, targets = batch
-        if not (isinstance(inputs, Tensor) and isinstance(targets, Tensor)):
-            raise _no_pair(batch)
+        inputs, targets = pair(batch)
         if inputs.is_floating_point():
             inputs = inputs.to(reference.device, reference.dtype)
         inputs = inputs.to(reference.device)
@@ -38,6 +34,20 @@ def batches(data: Data, like: nn.Module) -> Iterator[tuple[Tensor, Tensor]]:
         raise InvalidArgument(
             "`data` holds no examples (an iterator can be read only once: pass a list)."
         )
+
+
+def pair(batch: object) -> tuple[Tensor, Tensor]:
+    """Return a batch as its inputs and targets.
+
+    Raises:
+        InvalidArgument: it is something else than a pair of tensors.
+    """
+    if not (isinstance(batch, tuple | list) and len(batch) == 2):
+        raise _no_pair(batch)
+    inputs, targets = batch
+    if not (isinstance(inputs, Tensor) and isinstance(targets, Tensor)):
+        raise _no_pair(batch)
+    return inputs, targets
 
 
 def _no_pair(batch: object) -> InvalidArgument:

@@ -148,7 +148,7 @@ def observe(model: nn.Module, taps: Mapping[str, Tap], data: Data, wanted: Wante
     found = Statistics(wanted=wanted)
     generator = torch.Generator().manual_seed(derive(wanted.seed, "positions"))
     with torch.no_grad(), evaluating(model), left_as_found(model):
-        for inputs, labels in chunks(data, model, CHUNK):
+        for inputs, labels in chunks(data, model):
             features: dict[str, Tensor] = {}
 
             def receive(
@@ -171,7 +171,7 @@ def observe(model: nn.Module, taps: Mapping[str, Tap], data: Data, wanted: Wante
     return found
 
 
-def chunks(data: Data, like: nn.Module, size: int) -> Iterator[tuple[Tensor, Tensor]]:
+def chunks(data: Data, like: nn.Module, size: int = CHUNK) -> Iterator[tuple[Tensor, Tensor]]:
     """Yield the batches in pieces of at most `size` examples."""
     for inputs, targets in batches(data, like):
         yield from zip(torch.split(inputs, size), torch.split(targets, size), strict=True)
