@@ -139,3 +139,10 @@ def test_a_second_run_is_seen(kept, capsys):
     words = ["--runs", str(context.store.root), "--against", run.name, "--by", "dead-units"]
     assert main(["measure", run.name, *words]) == 0
     assert "num_dead" in capsys.readouterr().out
+
+
+def test_a_setting_can_be_none(kept, capsys):
+    run, context = kept
+    words = ["--runs", str(context.store.root), "--by", "removable-units:most_macs=none"]
+    assert main(["measure", run.name, *words]) == 0
+    assert "num_removable_each" in capsys.readouterr().out

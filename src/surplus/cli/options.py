@@ -77,6 +77,8 @@ def member(family: type[F], text: str) -> F:
 
 
 def _value(text: str) -> Any:
+    if text.lower() == "none":
+        return None
     try:
         return json.loads(text)
     except ValueError:

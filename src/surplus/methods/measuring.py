@@ -56,15 +56,11 @@ class Measuring(Method):
             )
 
     def steps(self, run: Run) -> list[int]:
-        """Return the snapshot; and the first one, or all, if a measure looks at initialisation, or at all times."""
+        """Return the snapshot and the first one, which measures may look at; all, if one looks at all times."""
         known = sorted(run.snapshots())
-        needs = {need for measure in self.by for need in measure.needs}
-        chosen = {self.step_of(run)}
-        if "history" in needs:
-            chosen |= set(known)
-        if "init_weights" in needs and 0 in known:
-            chosen.add(0)
-        return sorted(chosen)
+        if any("history" in measure.needs for measure in self.by):
+            return sorted({*known, self.step_of(run)})
+        return sorted({*known[:1], self.step_of(run)} if 0 in known else {self.step_of(run)})
 
     def step_of(self, run: Run) -> int:
         """Return the step of the snapshot that is measured."""
