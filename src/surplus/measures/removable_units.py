@@ -25,6 +25,7 @@ from surplus.passes import (
     evaluated,
     mean_estimate,
     num_macs,
+    pairs,
     removal_macs,
 )
 
@@ -36,7 +37,8 @@ class Judge(NamedTuple):
 
     data: Data
     num_examples: int
-    labelled: bool
+    refused: str | None
+    """Why accuracy cannot be told."""
     note: str
 
 
@@ -199,9 +201,9 @@ class RemovableUnits(Measure):
 
     def _chosen(self, seen: Observed, name: str, judge: Judge) -> Iterator[Finding]:
         """Yield how many units can go alone, and how many together."""
-        if not judge.labelled:
-            yield Finding(quantity="num_removable_each", value=None, note=NO_LABELS)
-            yield Finding(quantity="num_removable_together", value=None, note=NO_LABELS)
+        if judge.refused is not None:
+            yield Finding(quantity="num_removable_each", value=None, note=judge.refused)
+            yield Finding(quantity="num_removable_together", value=None, note=judge.refused)
             return
         kept = seen.kept(name)
         removals = Removals(seen.model, seen.units, name, judge.data)
@@ -306,5 +308,11 @@ def judge_of(seen: Observed) -> Judge:
             "its removals are judged by the class with the largest output: that takes outputs of shape"
             f" ({len(few)}, classes) for {len(few)} examples, and these are {given}"
         )
-    count = len(data) if isinstance(data, Part) else sum(len(each) for _, each in data)
-    return Judge(data, count, are_labels(targets), f"judged on {count:,} examples of the {part}")
+    labels = (
+        data.targets if isinstance(data, Part) else torch.cat([each for _, each in pairs(data)])
+    )
+    count = len(labels)
+    refused = None if are_labels(targets) else NO_LABELS
+    if refused is None and not 0 <= int(labels.min()) <= int(labels.max()) < outputs.shape[1]:
+        refused = "there are labels for which the model has no output"
+    return Judge(data, count, refused, f"judged on {count:,} examples of the {part}")

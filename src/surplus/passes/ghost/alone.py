@@ -170,7 +170,7 @@ class OfOne:
 
     def gradients(self, examples: slice) -> Tensor:
         """Return the gradients of some examples: [examples, *shape]."""
-        return self._source.gradients(examples)[self._name]
+        return self._source.gradients(examples)[self._name].detach()
 
     def columns(self, examples: slice, start: int, stop: int) -> Tensor:
         """Return part of the gradients of some examples: [examples, values]."""
