@@ -13,6 +13,7 @@ import surplus as sp
 from surplus.base import InvalidArgument, UnknownName, members
 from surplus.masks import Mask
 from surplus.measures import Measure
+from surplus.measures.verdict import verdict
 
 NEED_LABELS = ("removable-units", "low-rank-accuracy", "norm-measures", "neural-collapse")
 
@@ -219,3 +220,25 @@ def test_gradients_of_single_examples_keep_no_graph():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert len(ask("coherence", Recurrent(), data())) > 0
+
+
+@pytest.mark.parametrize("name", ["norm-measures", "low-rank-accuracy", "curvature", "coherence"])
+def test_more_outputs_than_examples_are_a_reason(name):
+    class Twice(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.inner = mlp()
+
+        def forward(self, x):
+            return torch.cat([self.inner(x), self.inner(x)])
+
+    assert notes(ask(name, Twice(), data()))
+
+
+def test_a_verdict_speaks_of_no_pair_that_has_no_number():
+    model = mlp()
+    with torch.no_grad():
+        model[0].weight.fill_(torch.nan)
+    table = sp.measure(model, [members(Measure)[name]() for name in ("cka", "coherence")], data())
+    assert "most alike" not in verdict(table)
+    assert "losses of some examples are NaN" in notes(table)

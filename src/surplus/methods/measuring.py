@@ -50,12 +50,15 @@ class Measuring(Method):
 
     def __post_init__(self) -> None:
         check_measures(self.by)
-        if self.num_examples is not None and not (
-            isinstance(self.num_examples, int) and self.num_examples >= 1
-        ):
+        if self.num_examples is None:
+            return
+        if not isinstance(self.num_examples, int):
             raise InvalidArgument(
-                f"`num_examples` is {self.num_examples}; it must be a whole number of at least 1, or"
-                " None for all."
+                f"`num_examples` is {self.num_examples!r}; it must be a whole number, or None for all."
+            )
+        if self.num_examples < 1:
+            raise InvalidArgument(
+                f"`num_examples` is {self.num_examples}; it must be at least 1, or None for all."
             )
 
     def steps(self, run: Run) -> list[int]:

@@ -49,6 +49,10 @@ def _margins(outputs: object, targets: Tensor) -> Float[Tensor, " batch"]:
         raise InvalidArgument(
             f"the outputs are of shape {shape}, not examples x two or more classes"
         )
+    if len(outputs) != len(targets):
+        raise InvalidArgument(
+            f"the model returns {len(outputs)} rows of outputs for {len(targets)} examples"
+        )
     if not 0 <= int(targets.min()) <= int(targets.max()) < outputs.shape[1]:
         raise InvalidArgument("there are labels for which the model has no output")
     own = outputs.gather(1, targets[:, None])

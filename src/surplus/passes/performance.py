@@ -45,7 +45,11 @@ def performance(model: nn.Module, data: Data) -> Performance:
 
 
 def _check(outputs: Tensor, targets: Tensor) -> None:
-    """Refuse labels that no output belongs to."""
+    """Refuse labels that no output belongs to, and outputs that are not one for each example."""
+    if len(outputs) != len(targets):
+        raise InvalidArgument(
+            f"the model returns {len(outputs)} rows of outputs for {len(targets)} examples"
+        )
     if targets.is_floating_point() or not targets.numel():
         return
     low, high = int(targets.min()), int(targets.max())

@@ -118,6 +118,8 @@ def check_same(alone: Tensor, together: Tensor) -> None:
     Raises:
         InvalidArgument: they do.
     """
+    if not bool(together.detach().isfinite().all()):
+        raise InvalidArgument("The losses of some examples are NaN or infinite.")
     difference = float((alone.detach() - together.detach()).abs().max())
     largest = float(together.detach().abs().max())
     if not difference <= NEAR * largest:
