@@ -191,6 +191,8 @@ def test_settings_of_another_kind_are_said():
         ask("norms", mlp(), data(), mask={"0": torch.ones(8, dtype=torch.bool)})
     with pytest.raises(InvalidArgument, match="`initial` is a str"):
         ask("norms", mlp(), data(), initial="start.pt")
+    with pytest.raises(InvalidArgument, match="`part` is 'training'"):
+        ask("norms", mlp(), data(), part="training")
     with pytest.raises(InvalidArgument, match="`num_examples` is 1.5"):
         ask("norms", mlp(), data(), num_examples=1.5)
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import Literal, get_args
 
 from torch import Tensor
 
@@ -50,6 +50,10 @@ class Measuring(Method):
 
     def __post_init__(self) -> None:
         check_measures(self.by)
+        if self.part not in get_args(PartName):
+            raise InvalidArgument(
+                f'`part` is {self.part!r}; it must be "train", "validation" or "test".'
+            )
         if self.num_examples is None:
             return
         if not isinstance(self.num_examples, int):
