@@ -143,12 +143,12 @@ def measure_run(
         step = max(other.snapshots(), default=None)
         measuring = replace(measuring, against=other.name, against_at=step)
     known = sorted(run.snapshots())
+    if not known:
+        raise UnknownName(f"{run.name} has no snapshots, so there is nothing to measure.")
     if at != "all":
         if at is not None and at not in known:
             run.snapshot(at)  # says which there are
         return replace(measuring, at=at).apply(run, context).tables["findings"]
-    if not known:
-        raise UnknownName(f"{run.name} has no snapshots, so there is nothing to measure.")
     rows: list[Mapping[str, Cell]] = []
     with progress("measuring", len(known), "snapshots", context.progress) as bar:
         for done, step in enumerate(known):
