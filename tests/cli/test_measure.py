@@ -146,3 +146,13 @@ def test_a_setting_can_be_none(kept, capsys):
     words = ["--runs", str(context.store.root), "--by", "removable-units:most_macs=none"]
     assert main(["measure", run.name, *words]) == 0
     assert "num_removable_each" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("more", [[], ["--at", "all"], ["--at", "0"]])
+def test_a_run_without_snapshots_is_said(tmp_path, capsys, more):
+    run, context = running.finished(tmp_path)
+    for path in tmp_path.rglob("snapshots/*"):
+        path.unlink()
+    words = ["--runs", str(context.store.root), "--by", "norms", *more]
+    assert main(["measure", run.name, *words]) == 2
+    assert "has no snapshots" in capsys.readouterr().err

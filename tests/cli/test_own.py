@@ -123,3 +123,10 @@ def test_what_cannot_be_done_is_one_line(words, message, folder, capsys):
 def test_what_is_not_there_is_named(model, example, message, folder, capsys):
     assert main(["prune", model.format(folder), "--example", example]) == 2
     assert message in capsys.readouterr().err
+
+
+def test_a_factory_that_needs_arguments_is_said(tmp_path, monkeypatch, capsys):
+    (tmp_path / "needing_arguments.py").write_text("def net(width): ...\n")
+    monkeypatch.chdir(tmp_path)
+    assert main(["measure", "needing_arguments:net", "--example", "1x6"]) == 2
+    assert "called without arguments" in capsys.readouterr().err

@@ -1,6 +1,7 @@
 """`surplus prune module:factory`: a smaller model from one that is not Surplus's."""
 
 import importlib
+import inspect
 import re
 import sys
 from collections.abc import Sequence
@@ -153,6 +154,14 @@ def called(address: str) -> Any:
         sys.path.remove(str(Path.cwd()))
     if not callable(value):
         raise InvalidArgument(f"`{address}` is a {type(value).__name__}; it has to be a function.")
+    try:
+        inspect.signature(value).bind()
+    except TypeError as reason:
+        raise InvalidArgument(
+            f"`{address}` is called without arguments, and that does not fit: {reason}."
+        ) from reason
+    except ValueError:
+        pass  # what is not written in Python has no signature to look at
     return value()
 
 

@@ -44,6 +44,8 @@ class CKA(Measure):
             for name in side.names:
                 if side.group(name).tap is None and not self.modules:
                     yield _left_out(name, "the outputs of its units never lie along one axis")
+        if not any(side.names for side in sides) and not self.modules:
+            return
         found, layers = self._products(sides)
         still = found.constant().tolist()
         for (_, name), constant in zip(layers, still, strict=True):

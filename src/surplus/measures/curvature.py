@@ -1,18 +1,20 @@
 """Curvature: how steeply the loss bends, in how many directions, and in which layers."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import ClassVar, Literal
 
 import torch
+from torch import Tensor
 
 from surplus.base import InvalidArgument, register
 from surplus.measures.finding import Finding
 from surplus.measures.measure import Measure
 from surplus.measures.observed import Observed
 from surplus.measures.untreated import Untreated, untreated
-from surplus.passes import sampled
+from surplus.passes import evaluated, sampled
 from surplus.passes.curvature import (
+    IGNORED,
     Eigenvalue,
     Estimate,
     NotTwiceDifferentiable,
@@ -80,6 +82,7 @@ class Curvature(Measure):
         self._check()
         drawn = sampled(seen.examples(), self.num_examples, seen.seed)
         data = list(chunks(drawn, seen.model, BATCH))
+        _check_labels(seen, data)
         try:
             operator = OPERATORS[self.operator](seen.model, data)
             traced = trace(operator, self.num_probes, seen.seed)
@@ -150,7 +153,7 @@ def _finding(quantity: str, found: Estimate, seen: Observed) -> Finding:
 
 
 def _bounded(
-    quantity: str, found: Eigenvalue, seen: Observed, draws: int, at: int | None = None
+    quantity: str, found: Eigenvalue, seen: Observed, draws: int, at: float | None = None
 ) -> Finding:
     return Finding(
         quantity=quantity,
@@ -161,3 +164,17 @@ def _bounded(
         n=draws,
         seed=seen.seed,
     )
+
+
+def _check_labels(seen: Observed, data: Sequence[tuple[Tensor, Tensor]]) -> None:
+    """Refuse what has no cross-entropy."""
+    outputs = evaluated(seen.model, data[0][0][:2])
+    if not isinstance(outputs, Tensor) or outputs.dim() < 2:
+        raise Untreated(
+            "it looks at the loss of a classifier, and the model does not return logits as one tensor"
+        )
+    for _, targets in data:
+        counted = targets[targets != IGNORED]
+        if not targets.is_floating_point() and counted.numel():
+            if not 0 <= int(counted.min()) <= int(counted.max()) < outputs.shape[1]:
+                raise Untreated("there are labels for which the model has no output")

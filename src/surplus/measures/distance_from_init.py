@@ -69,6 +69,9 @@ def _total(seen: Observed) -> Iterator[Finding]:
         yield untreated(str(reason))
         return
     pairs = [(W, start[name]) for name, W in seen.matrices().items()]
+    if any(W.shape != Z.shape for W, Z in pairs):
+        yield untreated("its weights had another shape at initialisation")
+        return
     distance = sum(float((W - Z).square().sum()) for W, Z in pairs) ** 0.5
     yield Finding(quantity="distance", value=distance, n=len(pairs))
     yield _relative(distance, sum(float(Z.square().sum()) for _, Z in pairs) ** 0.5)

@@ -8,7 +8,9 @@ from torch import Tensor
 from surplus.base import Part
 from surplus.measures.observed import Observed
 from surplus.measures.untreated import Untreated
-from surplus.passes import Data, are_labels, batches, evaluated
+from surplus.passes import Data, are_labels, batches, evaluated, pairs
+
+NO_LABELS = "the targets are not class labels"
 
 
 class Judge(NamedTuple):
@@ -16,7 +18,8 @@ class Judge(NamedTuple):
 
     data: Data
     num_examples: int
-    labelled: bool
+    refused: str | None
+    """Why accuracy cannot be told."""
     note: str
 
 
@@ -39,5 +42,11 @@ def judge_of(seen: Observed) -> Judge:
             "its removals are judged by the class with the largest output: that takes outputs of shape"
             f" ({len(few)}, classes) for {len(few)} examples, and these are {given}"
         )
-    count = len(data) if isinstance(data, Part) else sum(len(each) for _, each in data)
-    return Judge(data, count, are_labels(targets), f"judged on {count:,} examples of the {part}")
+    labels = (
+        data.targets if isinstance(data, Part) else torch.cat([each for _, each in pairs(data)])
+    )
+    count = len(labels)
+    refused = None if are_labels(targets) else NO_LABELS
+    if refused is None and not 0 <= int(labels.min()) <= int(labels.max()) < outputs.shape[1]:
+        refused = "there are labels for which the model has no output"
+    return Judge(data, count, refused, f"judged on {count:,} examples of the {part}")

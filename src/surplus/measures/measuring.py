@@ -1,5 +1,6 @@
 """Measuring a model: from what the measures need to a table of what they find."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, fields, replace
 from typing import Any
@@ -12,7 +13,7 @@ from surplus.measures.finding import Finding
 from surplus.measures.measure import Measure
 from surplus.measures.needs import OF_DRAWN
 from surplus.measures.observed import History, Observed
-from surplus.measures.untreated import Untreated, untreated
+from surplus.measures.untreated import NO_SPECTRUM, LinAlgError, Untreated, untreated
 from surplus.passes import Data
 from surplus.units import Units
 
@@ -65,9 +66,11 @@ def findings(seen: Observed, by: Sequence[Measure]) -> list[tuple[Measure, Findi
         try:
             # One by one, so that what was found before a measure gives up is kept.
             for finding in measure.measure(seen):
-                found.append((measure, _seeded(measure, finding, seen.seed)))
+                found.append((measure, _seeded(measure, _finite(finding), seen.seed)))
         except Untreated as reason:
             found.append((measure, untreated(str(reason))))
+        except LinAlgError:
+            found.append((measure, untreated(NO_SPECTRUM)))
     return found
 
 
@@ -76,6 +79,19 @@ def _seeded(measure: Measure, finding: Finding, seed: int) -> Finding:
     if finding.n is None or finding.seed is not None or not OF_DRAWN.intersection(measure.needs):
         return finding
     return replace(finding, seed=seed)
+
+
+def _finite(finding: Finding) -> Finding:
+    """Return a finding whose number is none if it was NaN or infinite, with the reason."""
+    value = finding.value
+    if value is not None and not math.isfinite(value):
+        note = f"it is {value}: weights, start or data hold NaN, infinities or numbers too large"
+        return replace(finding, value=None, lower=None, upper=None, note=note)
+    ends = (finding.lower, finding.upper)
+    if all(end is None or math.isfinite(end) for end in ends):
+        return finding
+    lower, upper = (None if end is None or not math.isfinite(end) else end for end in ends)
+    return replace(finding, lower=lower, upper=upper)
 
 
 def table_of(found: Sequence[tuple[Measure, Finding]], **same: Cell) -> Table:

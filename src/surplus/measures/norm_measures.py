@@ -54,12 +54,15 @@ class NormMeasures(Measure):
     def measure(self, seen: Observed) -> Iterator[Finding]:
         """Yield the norms of each weight, the logarithms of the measures, the margin, and the measures over it."""
         W = seen.matrices()
+        for name, each in W.items():
+            if not bool(each.isfinite().all()):
+                raise Untreated(f"some weights of `{name}` are NaN or infinite")
         spectral = {name: spectral_norm(each) for name, each in W.items()}
         frobenius = {name: float(each.norm()) for name, each in W.items()}
         yield from _each(seen, spectral, frobenius)
         start = None
         try:
-            start = seen.initial_matrices()
+            start = _start(seen, W)
         except Untreated as reason:
             yield untreated(str(reason))
         logarithms = _logarithms(spectral, frobenius, W, start)
@@ -90,6 +93,15 @@ class NormMeasures(Measure):
                 yield replace(finding, note=_why(value, note))
             else:
                 yield replace(finding, value=value - math.log10(margin), note=note)
+
+
+def _start(seen: Observed, W: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+    """Return the weights at initialisation, where they have the shapes that they have now."""
+    start = seen.initial_matrices()
+    for name, each in W.items():
+        if start[name].shape != each.shape:
+            raise Untreated(f"`{name}` had another shape at initialisation")
+    return start
 
 
 def _each(

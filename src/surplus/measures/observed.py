@@ -26,13 +26,14 @@ from surplus.passes.statistics import (
     Statistics,
     observe,
 )
-from surplus.units import Group, Units
+from surplus.units import Group, Units, tensors_of
 
 RECTIFIERS = ("relu", "relu_", "threshold", "threshold_", "clamp_min", "clamp_min_", "hardtanh")
 WITHOUT_DATA = "it looks at activations, losses or gradients, and no data were given: pass `data=`, or `--batches`"
 WITHOUT_START = (
     "it compares with initialisation, which is not known: pass `initial=`, or `--initial`"
 )
+NOT_FINITE = "the outputs of its units are NaN or infinite on some example"
 T = TypeVar("T")
 History = Callable[[], Iterable[tuple[int, Mapping[str, Tensor]]]]
 
@@ -102,7 +103,7 @@ class Observed:
 
     def matrices(self) -> dict[str, Float[Tensor, "rows columns"]]:
         """Return every weight with two axes or more, flattened to its first axis x the rest, in float64."""
-        return _matrices(dict(self.model.named_parameters()), self.model)
+        return _matrices(tensors_of(self.model), self.model)
 
     def initial_matrices(self) -> dict[str, Float[Tensor, "rows columns"]]:
         """Return the same at initialisation.
@@ -150,7 +151,10 @@ class Observed:
             Untreated: there are no data, or the units' outputs never lie along one axis.
         """
         self._check(name, "activations")
-        return self.statistics.comoments[name]
+        found = self.statistics.comoments[name]
+        if not bool((found.mean.isfinite() & found.variances.isfinite()).all()):
+            raise Untreated(NOT_FINITE)
+        return found
 
     def firing(self, name: str) -> Firing:
         """Return how often a layer's rectified units are above zero.
@@ -176,7 +180,10 @@ class Observed:
             Untreated: as `comoments`.
         """
         self._check(name, "firing")
-        return self.statistics.firing[name]
+        found = self.statistics.firing[name]
+        if not bool((found.smallest.isfinite() & found.largest.isfinite()).all()):
+            raise Untreated(NOT_FINITE)
+        return found
 
     def class_sums(self, name: str) -> ClassSums:
         """Return sums by class of a layer's features: its units' outputs, averaged over positions.
@@ -188,7 +195,10 @@ class Observed:
         self._check(name, "labels")
         if name not in self.statistics.class_sums:
             raise Untreated("the targets are not class labels")
-        return self.statistics.class_sums[name]
+        found = self.statistics.class_sums[name]
+        if not bool(found.sums.isfinite().all() and found.scatter.isfinite().all()):
+            raise Untreated(NOT_FINITE)
+        return found
 
     def backward(self, num_examples: int | None = NUM_EXAMPLES) -> Backward:
         """Return what one pass forward and back over a sample of the examples gave, for all who ask for as many.
@@ -263,6 +273,8 @@ class Observed:
         found = self.statistics.readout
         if found.refused is not None or found.sums is None:
             raise Untreated(found.refused or f"`{name}` receives nothing on these data")
+        if not bool(found.sums.sums.isfinite().all() and found.sums.scatter.isfinite().all()):
+            raise Untreated(f"what `{name}` receives is NaN or infinite on some example")
         return found.sums
 
     @property
@@ -281,6 +293,11 @@ class Observed:
         return found
 
     def _vectors(self, name: str, of: Mapping[str, Tensor] | None) -> Float[Tensor, "units fan_in"]:
+        if of is not None:
+            used = [slot.tensor for slot in self.group(name).incoming]
+            of = _as_now(of, used)
+            if any(of[each].shape != self.units.shapes[each] for each in used):
+                raise Untreated("its weights had another shape at initialisation")
         vectors = self.units.weight_vectors(name, self.model if of is None else of)
         if vectors.shape[1] == 0:
             raise Untreated("no weights compute its units")
@@ -306,8 +323,26 @@ class Observed:
 
 
 def _matrices(tensors: Mapping[str, Tensor], model: nn.Module) -> dict[str, Tensor]:
-    return {
-        name: tensors[name].detach().double().cpu().flatten(1)
-        for name, parameter in model.named_parameters()
-        if parameter.dim() >= 2
-    }
+    names = [name for name, parameter in model.named_parameters() if parameter.dim() >= 2]
+    there = _as_now(tensors, names)
+    return {name: _used(there, name).detach().double().cpu().flatten(1) for name in names}
+
+
+def _used(tensors: Mapping[str, Tensor], name: str) -> Tensor:
+    """Return a weight as the network uses it: torch's own pruning keeps it and its mask apart."""
+    mask = tensors.get(f"{name.removesuffix('_orig')}_mask") if name.endswith("_orig") else None
+    return tensors[name] if mask is None else tensors[name] * mask
+
+
+def _as_now(tensors: Mapping[str, Tensor], names: Iterable[str]) -> Mapping[str, Tensor]:
+    """Return the weights of another time, under the names that they have in the network today.
+
+    Raises:
+        Untreated: one of them is not there.
+    """
+    missing = [name for name in names if name not in tensors]
+    for name in missing:
+        # Torch's own pruning calls a weight so once it has a mask.
+        if not name.endswith("_orig") or name.removesuffix("_orig") not in tensors:
+            raise Untreated(f"the weights at initialisation that were given have no `{name}`")
+    return {**tensors, **{name: tensors[name.removesuffix("_orig")] for name in missing}}

@@ -43,7 +43,7 @@ class RemovableUnits(Measure):
     is stated beside it.
 
     Removals from chains take cached activations and are exact; other networks run again for each removal, which is
-    done where it does not take more than `most_macs`.
+    done where it does not take more than the layer's share of `most_macs`.
 
     Reference: casper2021frivolous, and its code (get_robustness.py); decisions/0006-exact-removals.md for single
     removals.
@@ -66,7 +66,7 @@ class RemovableUnits(Measure):
     all_at_once: bool = False
     """Whether to remove units at random from all layers at once, too, for which the network runs again each time."""
     most_macs: float | None = 1e11
-    """The most multiply-accumulates to spend on a layer; None sets no bound."""
+    """The most multiply-accumulates to spend, in equal shares of the layers; None sets no bound."""
 
     def __post_init__(self) -> None:
         if self.steps < 1 or self.repeats < 1:
@@ -94,7 +94,7 @@ class RemovableUnits(Measure):
         if not size:
             raise Untreated("none of its units is left")
         states = (2 + self.fine * self.repeats) * size + self.steps * self.repeats
-        self._afford(states * removal_macs(seen.model, seen.units, name), judge)
+        self._afford(states * removal_macs(seen.model, seen.units, name), judge, len(seen.names))
         orders = [self._order(seen, name, repeat) for repeat in range(self.repeats)]
         counts = sorted({step * size // self.steps for step in range(self.steps + 1)})
         masks = [
@@ -124,7 +124,7 @@ class RemovableUnits(Measure):
             raise Untreated("no layer has units that can be removed")
         judge = of()
         macs = num_macs(seen.model, seen.units.example)
-        self._afford(self.steps * self.repeats * macs, judge)
+        self._afford(self.steps * self.repeats * macs, judge, 1)
         steps = range(self.steps + 1)
         masks = []
         for repeat in range(self.repeats):
@@ -143,11 +143,12 @@ class RemovableUnits(Measure):
         seed = derive(seen.seed, "removable-units", name, repeat)
         return units[torch.randperm(len(units), generator=torch.Generator().manual_seed(seed))]
 
-    def _afford(self, macs: int, judge: Judge) -> None:
+    def _afford(self, macs: int, judge: Judge, num_shares: int) -> None:
         total = macs * judge.num_examples
-        if self.most_macs is not None and total > self.most_macs:
+        most = float("inf") if self.most_macs is None else self.most_macs / num_shares
+        if total > most:
             raise Untreated(
-                f"its removals take about {total:.0e} multiply-accumulates, more than {self.most_macs:.0e}:"
+                f"its removals take about {total:.0e} multiply-accumulates, more than {most:.0e}:"
                 " to make them all the same, ask for RemovableUnits(most_macs=None)"
             )
 
@@ -187,9 +188,9 @@ class RemovableUnits(Measure):
 
     def _chosen(self, seen: Observed, name: str, judge: Judge) -> Iterator[Finding]:
         """Yield how many units can go alone, and how many together."""
-        if not judge.labelled:
-            yield Finding(quantity="num_removable_each", value=None, note=NO_LABELS)
-            yield Finding(quantity="num_removable_together", value=None, note=NO_LABELS)
+        if judge.refused is not None:
+            yield Finding(quantity="num_removable_each", value=None, note=judge.refused)
+            yield Finding(quantity="num_removable_together", value=None, note=judge.refused)
             return
         kept = seen.kept(name)
         removals = Removals(seen.model, seen.units, name, judge.data)

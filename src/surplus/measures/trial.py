@@ -6,6 +6,7 @@ from typing import final
 import torch
 from torch import Tensor
 
+from surplus.base import InvalidArgument
 from surplus.measures.matrices import parameters_of
 from surplus.measures.observed import Observed
 from surplus.measures.untreated import Untreated
@@ -32,7 +33,10 @@ class Trial:
         self.parameters = dict(self.model.named_parameters())
         self.names = parameters_of(seen)
         self._check_labels()
-        self.num_examples = performance(self.model, self.data).num_examples
+        try:
+            self.num_examples = performance(self.model, self.data).num_examples
+        except InvalidArgument as reason:
+            raise Untreated(str(reason)) from reason
 
     @torch.no_grad()
     def accuracy(self, weights: Mapping[str, Tensor]) -> float:

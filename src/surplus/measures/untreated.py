@@ -3,10 +3,16 @@
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 
+import torch
+
 from surplus.base import InvalidArgument
 from surplus.measures.finding import Finding
 
 UNTREATED = "untreated"
+LinAlgError: type[RuntimeError] = vars(torch.linalg)["LinAlgError"]  # not among its typed names
+NO_SPECTRUM = (
+    "its spectrum cannot be found: weights or data hold NaN, infinities or numbers too large"
+)
 
 
 class Untreated(InvalidArgument):
@@ -25,6 +31,8 @@ def per_layer(names: Sequence[str], one: Callable[[str], Iterable[Finding]]) -> 
             found = list(one(name))
         except Untreated as reason:
             found = [untreated(str(reason))]
+        except LinAlgError:
+            found = [untreated(NO_SPECTRUM)]
         yield from (replace(each, layer=name) for each in found)
 
 

@@ -175,7 +175,9 @@ def _network(of: Compared) -> Iterator[str]:
     )
     if collapse is not None and collapse["value"] is not None:
         yield f"classes vary {written(float(collapse['value']))} times as much within as between (NC1)"
-    pairs = [row for row in of.last.rows if row["quantity"] == "linear_cka"]
+    pairs = [
+        row for row in of.last.rows if row["quantity"] == "linear_cka" and row["value"] is not None
+    ]
     if pairs:
         closest = max(pairs, key=lambda row: float(row["value"] or 0))
         cka = written(float(closest["value"] or 0))

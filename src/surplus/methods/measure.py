@@ -4,9 +4,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Literal, TypeVar
 
+import torch
 from torch import Tensor, nn
 
-from surplus.base import Cell, InvalidArgument, Parts, Table, UnknownName
+from surplus.base import Cell, InvalidArgument, Parts, Table, UnknownName, unknown_name
 from surplus.edits import example_for
 from surplus.masks import Mask
 from surplus.measures import Measure, Observed, check_measures, findings, observed, table_of
@@ -94,10 +95,30 @@ def measure_model(
     other: nn.Module | None = None,
 ) -> Table:
     """Return what is found in a model; the arguments are those of `measure`."""
+    # Loaders draw from the global streams, and a pass needs to see operators, which inference mode hides.
+    with torch.random.fork_rng(devices=[]), torch.inference_mode(False):
+        return _measured(model, asked, data, example, initial, mask, other)
+
+
+def _measured(
+    model: nn.Module,
+    asked: Measuring,
+    data: Data | Parts | None,
+    example: Any,
+    initial: nn.Module | Mapping[str, Tensor] | None,
+    mask: Mask | None,
+    other: nn.Module | None,
+) -> Table:
     parts = data if isinstance(data, Parts) else None
     looked_at: Data | None = getattr(data, asked.part) if isinstance(data, Parts) else data
     drawn = None if looked_at is None else sampled(looked_at, asked.num_examples, asked.seed)
     units = find_units(model, _example(model, drawn, example))
+    mask = None if mask is None else _fitting(mask, units)
+    start = initial.state_dict() if isinstance(initial, nn.Module) else initial
+    if start is not None and not _is_state(start):
+        raise InvalidArgument(
+            f"`initial` is a {type(initial).__name__}; it takes a model, or a state dict: names and their tensors."
+        )
     seen = observed(
         model,
         units,
@@ -106,7 +127,7 @@ def measure_model(
         layers=asked.layers,
         parts=parts,
         part=None if parts is None else asked.part,
-        initial=initial.state_dict() if isinstance(initial, nn.Module) else initial,
+        initial=start,
         mask=mask,
         other=None if other is None else _second(other, asked, units, drawn),
         seed=asked.seed,
@@ -122,12 +143,12 @@ def measure_run(
         step = max(other.snapshots(), default=None)
         measuring = replace(measuring, against=other.name, against_at=step)
     known = sorted(run.snapshots())
+    if not known:
+        raise UnknownName(f"{run.name} has no snapshots, so there is nothing to measure.")
     if at != "all":
         if at is not None and at not in known:
             run.snapshot(at)  # says which there are
         return replace(measuring, at=at).apply(run, context).tables["findings"]
-    if not known:
-        raise UnknownName(f"{run.name} has no snapshots, so there is nothing to measure.")
     rows: list[Mapping[str, Cell]] = []
     with progress("measuring", len(known), "snapshots", context.progress) as bar:
         for done, step in enumerate(known):
@@ -145,6 +166,31 @@ def _example(model: nn.Module, data: Data | None, example: Any) -> Any:
         )
     inputs, _ = next(batches(data, model))
     return inputs[:2]
+
+
+def _is_state(given: object) -> bool:
+    return isinstance(given, Mapping) and all(isinstance(each, Tensor) for each in given.values())
+
+
+def _fitting(mask: Mask, units: Units) -> Mask:
+    """Return a mask that goes with the model.
+
+    Raises:
+        InvalidArgument: it is no mask, or one of another model.
+    """
+    if not isinstance(mask, Mask):
+        raise InvalidArgument(f"`mask` is a {type(mask).__name__}; it must be a `surplus.Mask`.")
+    if mask.over == "units":
+        return mask.bind(units)
+    for name, kept in mask.kept.items():
+        if name not in units.shapes:
+            raise unknown_name("weight", name, units.shapes)
+        if kept.shape != units.shapes[name]:
+            raise InvalidArgument(
+                f"The mask of `{name}` has shape {tuple(kept.shape)}, but the weight has {tuple(units.shapes[name])}:"
+                " the mask belongs to another model."
+            )
+    return mask
 
 
 def _second(other: nn.Module, asked: Measuring, units: Units, data: Data | None) -> Observed:

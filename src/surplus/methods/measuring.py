@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import Literal, get_args
 
 from torch import Tensor
 
@@ -50,7 +50,17 @@ class Measuring(Method):
 
     def __post_init__(self) -> None:
         check_measures(self.by)
-        if self.num_examples is not None and self.num_examples < 1:
+        if self.part not in get_args(PartName):
+            raise InvalidArgument(
+                f'`part` is {self.part!r}; it must be "train", "validation" or "test".'
+            )
+        if self.num_examples is None:
+            return
+        if not isinstance(self.num_examples, int):
+            raise InvalidArgument(
+                f"`num_examples` is {self.num_examples!r}; it must be a whole number, or None for all."
+            )
+        if self.num_examples < 1:
             raise InvalidArgument(
                 f"`num_examples` is {self.num_examples}; it must be at least 1, or None for all."
             )

@@ -1,8 +1,9 @@
 """Shared engines: exact ablation without re-running the network, one pass for many measures, gradients, costs.
 
 What lives here:
-- `Data`, what the engines are given, `batches` of it, and a `Sample` as `sampled` draws it (`draw`: with the numbers of
-  the examples); `activations`, the outputs of a group's units, and `by_example`, which shapes them; `are_labels`;
+- `Data`, what the engines are given, `batches` of it (`pairs`: as they are), and a `Sample` as `sampled` draws it
+  (`draw`: with the numbers of the examples); `activations`, the outputs of a group's units, and `by_example`, which
+  shapes them; `are_labels`;
 - `Removals`, the loss and accuracy after every removal of units, with its `Singles`, and the `removal_macs` that one
   takes; `Downstream`, a chain taken apart at one layer; `agreement` of masked networks with the network itself, an
   `Agreement`; `Answers`, data whose targets are a network's own; what a model gives `evaluated`;
@@ -22,7 +23,7 @@ To add an engine: one file, with its slow oracle under `tests/oracles`.
 from surplus.passes.agreeing import Agreement, Answers, agreement, are_labels, evaluated
 from surplus.passes.comparison import compare
 from surplus.passes.costs import file_bytes, num_macs, num_parameters
-from surplus.passes.data import Data, batches
+from surplus.passes.data import Data, batches, pairs
 from surplus.passes.dependence import num_directions, unexplained
 from surplus.passes.downstream import Downstream
 from surplus.passes.estimates import Estimate, difference, mean_estimate, share_estimate
@@ -66,6 +67,7 @@ __all__ = [
     "num_directions",
     "num_macs",
     "num_parameters",
+    "pairs",
     "path_norm",
     "performance",
     "removal_macs",

@@ -39,14 +39,22 @@ def margins(model: nn.Module, data: Data) -> Margins:
     return Margins(torch.cat(found), squares / count, greatest)
 
 
-def _margins(outputs: Tensor, targets: Tensor) -> Float[Tensor, " batch"]:
+def _margins(outputs: object, targets: Tensor) -> Float[Tensor, " batch"]:
     if targets.dim() != 1 or targets.is_floating_point():
         raise InvalidArgument("the targets are not class labels")
+    if not isinstance(outputs, Tensor):
+        raise InvalidArgument(f"the outputs are a {type(outputs).__name__}, not a tensor")
     if outputs.dim() != 2 or outputs.shape[1] < 2:
         shape = tuple(outputs.shape)
         raise InvalidArgument(
             f"the outputs are of shape {shape}, not examples x two or more classes"
         )
+    if len(outputs) != len(targets):
+        raise InvalidArgument(
+            f"the model returns {len(outputs)} rows of outputs for {len(targets)} examples"
+        )
+    if not 0 <= int(targets.min()) <= int(targets.max()) < outputs.shape[1]:
+        raise InvalidArgument("there are labels for which the model has no output")
     own = outputs.gather(1, targets[:, None])
     others = outputs.scatter(1, targets[:, None], -torch.inf)
     return own[:, 0] - others.amax(1)

@@ -8,7 +8,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from surplus.base import InvalidArgument, Part, derive
-from surplus.passes.data import Data, pair
+from surplus.passes.data import Data, pairs
 
 BATCH = 500
 
@@ -86,8 +86,7 @@ def _streamed(data: Data, num_examples: int | None, seed: int) -> Drawn:
     generator = torch.Generator().manual_seed(derive(seed, "examples"))
     kept: list[_Keyed] = []
     total = 0
-    for batch in data:
-        inputs, targets = pair(batch)
+    for inputs, targets in pairs(data):
         count = len(targets)
         keys = torch.rand(count, dtype=torch.float64, generator=generator)
         kept.append(_Keyed(keys, torch.arange(total, total + count), inputs, targets))

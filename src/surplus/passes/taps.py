@@ -6,6 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from surplus.base import InvalidArgument
 from surplus.passes.data import Data, batches
 from surplus.units import Tap, evaluating, tapped
 
@@ -32,5 +33,10 @@ def by_example(
     values: Float[Tensor, "units values"], tap: Tap, num_examples: int
 ) -> Float[Tensor, "batch units positions"]:
     """Return what units emitted on a batch, as `tapping` hands it on, example by example; a view where that can be."""
+    if values.numel() % max(len(values) * tap.index.shape[1] * num_examples, 1):
+        raise InvalidArgument(
+            f"Units are seen where {tuple(values.shape)} values do not divide among the {num_examples} examples of a"
+            " batch: the model joins examples, or takes a part of them."
+        )
     by_unit = values.reshape(len(values), tap.index.shape[1], num_examples, -1)
     return by_unit.permute(2, 0, 1, 3).flatten(2)

@@ -6,11 +6,12 @@ What lives here:
 - `spectrum`, which returns a `Spectrum`: the largest eigenvalues with bounds, the density, moments;
 - `trace`, which returns a `Trace`: of the whole and of each part, with the Frobenius norm; `layer_traces`, sharper,
   of the Gauss-Newton matrix;
-- `Estimate`, a number with its interval; `summed_cross_entropy`, the loss; `layer_of`, whose parameter one is.
+- `Estimate`, a number with its interval; `summed_cross_entropy`, the loss, and the label
+  `IGNORED` there; `layer_of`, whose parameter one is.
 """
 
 from surplus.passes.curvature.layer_traces import layer_traces
-from surplus.passes.curvature.loss import summed_cross_entropy
+from surplus.passes.curvature.loss import IGNORED, summed_cross_entropy
 from surplus.passes.curvature.not_twice_differentiable import NotTwiceDifferentiable
 from surplus.passes.curvature.operator import Operator
 from surplus.passes.curvature.operators import gauss_newton, hessian
@@ -20,6 +21,7 @@ from surplus.passes.curvature.trace import Trace, trace
 from surplus.passes.estimates import Estimate
 
 __all__ = [
+    "IGNORED",
     "Eigenvalue",
     "Estimate",
     "NotTwiceDifferentiable",

@@ -118,6 +118,8 @@ def check_same(alone: Tensor, together: Tensor) -> None:
     Raises:
         InvalidArgument: they do.
     """
+    if not bool(together.detach().isfinite().all()):
+        raise InvalidArgument("The losses of some examples are NaN or infinite.")
     difference = float((alone.detach() - together.detach()).abs().max())
     largest = float(together.detach().abs().max())
     if not difference <= NEAR * largest:
@@ -170,7 +172,7 @@ class OfOne:
 
     def gradients(self, examples: slice) -> Tensor:
         """Return the gradients of some examples: [examples, *shape]."""
-        return self._source.gradients(examples)[self._name]
+        return self._source.gradients(examples)[self._name].detach()
 
     def columns(self, examples: slice, start: int, stop: int) -> Tensor:
         """Return part of the gradients of some examples: [examples, values]."""

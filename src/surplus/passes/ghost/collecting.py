@@ -56,7 +56,7 @@ def gradient_sample(model: nn.Module, data: Data, rows: MatrixSums | None = None
     totals: dict[str, Tensor] = {}
     norms, losses, lengths = [], [], []
     for (inputs, _), passed in _passes(ghost, data, sums=True):
-        norms.append(_side_by_side(passed.squared_norms()))
+        norms.append(_side_by_side(passed.squared_norms()).detach())
         if rows is not None:
             rows.add(passed)
         for name, each in (passed.sums or {}).items():
@@ -64,7 +64,8 @@ def gradient_sample(model: nn.Module, data: Data, rows: MatrixSums | None = None
         losses.append(passed.losses.double().cpu())
         lengths.append(inputs.reshape(len(inputs), -1).double().norm(dim=1).cpu())
     products = [
-        _side_by_side(passed.dots(totals)) for _, passed in _passes(ghost, data, sums=False)
+        _side_by_side(passed.dots(totals)).detach()
+        for _, passed in _passes(ghost, data, sums=False)
     ]
     return GradientSample(
         names=tuple(totals),

@@ -12,6 +12,8 @@ class Direct:
     """The gradients of a bias, or of a factor: [batch, *shape]."""
 
     def __init__(self, values: Tensor) -> None:
+        # Gradients that are themselves differentiable would keep the graphs of all batches alive.
+        values = values.detach()
         self._values = values
         self._flat = values.reshape(len(values), -1)
 

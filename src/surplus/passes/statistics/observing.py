@@ -21,6 +21,8 @@ from surplus.units import Tap, evaluating, left_as_found, tapping
 
 CHUNK = 500
 """How many examples run at a time: what is kept of a batch does not grow with the caller's batches."""
+MOST_CLASSES = 10_000
+"""Whole numbers from here on are taken for something else than classes, unless the network has as many outputs."""
 
 
 @final
@@ -146,6 +148,7 @@ def observe(model: nn.Module, taps: Mapping[str, Tap], data: Data, wanted: Wante
         InvalidArgument: the data hold no examples, or the model takes another path on them than on its example.
     """
     found = Statistics(wanted=wanted)
+    unlabelled = False
     generator = torch.Generator().manual_seed(derive(wanted.seed, "positions"))
     with torch.no_grad(), evaluating(model), left_as_found(model):
         for inputs, labels in chunks(data, model):
@@ -162,13 +165,25 @@ def observe(model: nn.Module, taps: Mapping[str, Tap], data: Data, wanted: Wante
 
             with runs_of(wanted.readout) as runs, tapping(model, taps, receive):
                 outputs = model(inputs)
-            usable = labels if labels.dim() == 1 and not labels.is_floating_point() else None
+            usable = labels if _are_classes(labels, outputs) else None
+            unlabelled |= usable is None
             found.take_features(features, usable)
             if wanted.judged:
                 found.judged.add(outputs, usable)
             if wanted.readout is not None:
                 found.readout.add(runs, len(inputs), usable)
+    if unlabelled:
+        found.class_sums.clear()  # those of some batches would be taken for all
     return found
+
+
+def _are_classes(labels: Tensor, outputs: Any) -> bool:
+    """Say whether targets are one class for each example."""
+    if labels.dim() != 1 or labels.is_floating_point():
+        return False
+    classes = isinstance(outputs, Tensor) and outputs.dim() == 2 and len(outputs) == len(labels)
+    most = max(outputs.shape[1], MOST_CLASSES) if classes else MOST_CLASSES
+    return 0 <= int(labels.min()) and int(labels.max()) < most
 
 
 def chunks(data: Data, like: nn.Module, size: int = CHUNK) -> Iterator[tuple[Tensor, Tensor]]:
