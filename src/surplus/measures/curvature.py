@@ -126,7 +126,7 @@ class Curvature(Measure):
 
     def _eigenvalues(self, seen: Observed, found: Spectrum) -> Iterator[Finding]:
         for place, each in enumerate(found.largest(self.num_eigenvalues), start=1):
-            yield _bounded("eigenvalue", each, seen, self.num_probes, place)
+            yield _bounded("eigenvalue", each, seen, self.num_probes, float(place))
         if self.operator == "hessian":
             yield _bounded("smallest_eigenvalue", found.smallest(), seen, self.num_probes)
 
