@@ -252,7 +252,7 @@ def test_decisions_are_compared_on_a_sample_with_its_interval():
     )
     model, data = free_features(H, torch.randn(3, 3, generator=generator), labels)
     whole = next(each for each in rows(model, data) if each.quantity == "nc4_disagreement")
-    assert (whole.n, whole.lower, whole.seed) == (900, None, None)
+    assert (whole.n, whole.lower, whole.seed) == (900, None, 0)
     measure = NeuralCollapse(num_examples=300)
     inside = 0
     for seed in range(20):

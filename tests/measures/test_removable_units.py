@@ -183,7 +183,7 @@ def test_what_takes_too_long_is_named_with_the_way_to_ask(mlp):
     found = found_by(RemovableUnits(most_macs=1e3, all_at_once=True), mlp, DATA)
     notes = {each.layer: each.note for each in found}
     assert (
-        "more than 1e+03: to make them all the same, ask for RemovableUnits(most_macs=None)"
+        "more than 3e+02: to make them all the same, ask for RemovableUnits(most_macs=None)"
         in (notes["0"])
     )
     assert notes[None].startswith("all layers at once: its removals take about")

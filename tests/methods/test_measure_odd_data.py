@@ -32,7 +32,7 @@ def data(num_examples=40):
 
 def ask(name, model, batches, **more):
     kind = members(Measure)[name]
-    return sp.measure(model, kind(), batches, **more)
+    return sp.measure(model, batches, by=kind(), **more)
 
 
 def notes(table):
@@ -241,6 +241,8 @@ def test_a_verdict_speaks_of_no_pair_that_has_no_number():
     model = mlp()
     with torch.no_grad():
         model[0].weight.fill_(torch.nan)
-    table = sp.measure(model, [members(Measure)[name]() for name in ("cka", "coherence")], data())
+    table = sp.measure(
+        model, data(), by=[members(Measure)[name]() for name in ("cka", "coherence")]
+    )
     assert "most alike" not in verdict(table)
     assert "losses of some examples are NaN" in notes(table)
