@@ -159,7 +159,9 @@ def _agree(ours: dict[str, Tensor], theirs: dict[str, Tensor], name: str) -> Non
 
 def main() -> None:
     warnings.simplefilter("ignore")  # of the peers, about what they do not treat
-    for row in ghost_rows():
+    head, *rows = ghost_rows()
+    print(f"| {' | '.join(head)} |\n{'|---' * len(head)}|")
+    for row in rows:
         print(f"| {' | '.join(row)} |", flush=True)
 
 
