@@ -46,14 +46,14 @@ def test_counts_are_those_of_masking_and_running_again(which, mlp):
     units = find_units(model, data[0][0][:2])
     size = units[layer].size
     n = sum(len(targets) for _, targets in data)
-    full = judged(model, data)[1]
-    lost, losses = [], []
+    whole, full = judged(model, data)
+    lost, changes = [], []
     for unit in range(size):
         kept = torch.arange(size) != unit
         loss, correct = judged(masked_to(model, units, layer, kept), data)
         lost.append((full - correct) / n)
-        losses.append(loss)
-    order = sorted(range(size), key=lambda unit: (lost[unit], losses[unit]))
+        changes.append(abs(loss - whole))
+    order = sorted(range(size), key=lambda unit: (max(lost[unit], 0), changes[unit]))
     tolerance = 0.04
     together = 0
     for count in range(size + 1):
@@ -253,3 +253,12 @@ def test_the_grid_is_at_whole_numbers_of_units():
     found = found_by(RemovableUnits(), model, DATA)
     shares = [each.at for each in found if each.quantity == "agreement" and each.layer == "0"]
     assert shares == [0, 0.2, 0.4, 0.6, 0.8, 1]
+
+
+def test_what_does_nothing_goes_before_what_does_good(mlp):
+    """Dead units can always go together, also where the removal of others alone happens to help."""
+    with torch.no_grad():
+        mlp[0].weight[:5] = 0
+        mlp[0].bias[:5] = -1
+    found = numbers_of(found_by(RemovableUnits(tolerance=1e-9), mlp, DATA), "0")
+    assert found["num_removable_together"] >= 5

@@ -38,9 +38,9 @@ class RemovableUnits(Measure):
     linear interpolation on a grid of `steps` steps. Means over the orders have intervals by Student's t.
 
     One at a time: the units whose removal alone costs less accuracy than `tolerance`. Together: how many of the units
-    can go at once for less than that, taken in the order of what each costs alone, exactly. Both are counted on the
-    validation part, where the parts of a task are known, else on the data; what is chosen there costs on the test part
-    is stated beside it.
+    can go at once for less than that, exactly, those that change least alone going first: by the accuracy lost, then by
+    the size of the change in loss. Both are counted on the validation part, where the parts of a task are known, else
+    on the data; what is chosen there costs on the test part is stated beside it.
 
     Removals from chains take cached activations and are exact; other networks run again for each removal, which is
     done where it does not take more than the layer's share of `most_macs`.
@@ -197,9 +197,13 @@ class RemovableUnits(Measure):
         singles = removals.singles(kept)
         n, note = judge.num_examples, judge.note
         lost = (singles.full_correct - singles.correct).double() / n
-        # In the order of the accuracy that each costs alone; the loss settles what accuracy cannot tell apart.
+        # Those that change least go first. A unit whose removal alone does good is no better than one that does
+        # nothing: such gains do not add up, while the changes behind them do.
+        change = (singles.loss - singles.full_loss).abs()
         units = kept.nonzero()[:, 0].tolist()
-        order = torch.tensor(sorted(units, key=lambda i: (float(lost[i]), float(singles.loss[i]))))
+        order = torch.tensor(
+            sorted(units, key=lambda i: (max(float(lost[i]), 0.0), float(change[i])))
+        )
         gone = (~kept).nonzero()[:, 0]
         correct = removals.along(torch.cat([gone, order])[None]).correct[0, len(gone) :]
         together = (singles.full_correct - correct).double() / n
