@@ -29,7 +29,7 @@ def found_with(model, received, returned, measure=None, name="0.weight", layer="
     seen = seen_with(measure, model, batches(N, (received.shape[1],), 3))
     sums = MatrixSums(None, torch.Generator())
     sums.inputs[name], sums.deltas[name] = summed(received), summed(returned)
-    seen._kept[f"gradients of {NUM_EXAMPLES}"] = Backward(None, sums, [])
+    seen._kept["gradients", NUM_EXAMPLES] = Backward(None, sums, [])
     return numbers_of([each for _, each in findings(seen, (measure,))], layer)
 
 
@@ -119,7 +119,7 @@ def test_matrices_that_the_pass_did_not_see_are_named(mlp):
     seen = seen_with(FreeParameters(), mlp, batches(N, (6,), 3))
     sums = MatrixSums(None, torch.Generator())
     sums.unseen["2.weight"] = "it is odd"
-    seen._kept[f"gradients of {NUM_EXAMPLES}"] = Backward(None, sums, [])
+    seen._kept["gradients", NUM_EXAMPLES] = Backward(None, sums, [])
     notes = {each.layer: each.note for _, each in findings(seen, (FreeParameters(),))}
     assert notes["2"] == "what `2.weight` receives is not known: it is odd"
     assert notes["0"].endswith("the pass did not look at it")

@@ -14,7 +14,7 @@ from surplus.measures.coherence import GradientCoherence
 from surplus.measures.el2n import EL2N
 from surplus.measures.gradient_noise import GradientNoise
 from surplus.measures.gradient_rank import GradientRank
-from surplus.measures.gradients import by_layer
+from surplus.measures.gradients import columns_of_layers
 from surplus.measures.grand import GraNd, rank_correlation
 from surplus.nets import Conv2
 from surplus.passes import draw
@@ -41,7 +41,7 @@ def all_gradients(model, data):
     names = list(parts[0])
     flat = [torch.cat([part[name] for part in parts]).flatten(1) for name in names]
     whole = {None: torch.cat(flat, 1)}
-    for layer, places in by_layer(names):
+    for layer, places in columns_of_layers(names).items():
         whole[layer] = torch.cat([flat[place] for place in places], 1)
     return whole
 

@@ -104,7 +104,7 @@ def test_gradients_passed_back_are_treated_like_outputs(mlp):
     seen = seen_with(measure, mlp, DATA)
     sums = MatrixSums(None, torch.Generator())
     sums.inputs["0.weight"] = sums.deltas["0.weight"] = deltas
-    seen._kept[f"gradients of {NUM_EXAMPLES}"] = Backward(None, sums, [])
+    seen._kept["gradients", NUM_EXAMPLES] = Backward(None, sums, [])
     found = [
         each
         for _, each in findings(seen, (measure,))

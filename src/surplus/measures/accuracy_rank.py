@@ -6,7 +6,6 @@ from typing import ClassVar
 
 from surplus.base import InvalidArgument, register
 from surplus.measures.finding import Finding
-from surplus.measures.gradients import sample_of
 from surplus.measures.matrices import by_layer, check_matrix
 from surplus.measures.measure import Measure
 from surplus.measures.observed import Observed
@@ -45,7 +44,7 @@ class AccuracyRank(Measure):
 
     def measure(self, seen: Observed) -> Iterator[Finding]:
         """Yield the rank of each weight matrix, out of its full rank."""
-        data, numbers = sample_of(seen, self.num_examples)
+        data, numbers = seen.sample(self.num_examples)
         matrices = by_layer(seen.matrices())
         self._afford(seen, len(matrices) * len(numbers))
         trial = Trial(seen, data)

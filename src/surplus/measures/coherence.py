@@ -7,7 +7,7 @@ from typing import ClassVar
 from surplus.base import register
 from surplus.measures.backward import NUM_EXAMPLES
 from surplus.measures.finding import Finding
-from surplus.measures.gradients import by_layer, gradients_of
+from surplus.measures.gradients import columns_of_layers
 from surplus.measures.measure import Measure
 from surplus.measures.observed import Observed
 from surplus.passes.ghost import Coherence, CoherenceQuantity
@@ -35,11 +35,11 @@ class GradientCoherence(Measure):
 
     def measure(self, seen: Observed) -> Iterator[Finding]:
         """Yield alpha, m alpha, the unbiased forms and the share of squared norms."""
-        sample, _ = gradients_of(seen, self.num_examples)
+        sample = seen.backward(self.num_examples).sample
         whole = Coherence.of(sample, list(range(len(sample.names))))
         for found in _of(whole, whole.total):
             yield replace(found, seed=seen.seed)
-        for layer, columns in by_layer(sample.names):
+        for layer, columns in columns_of_layers(sample.names).items():
             for found in _of(Coherence.of(sample, columns), whole.total):
                 yield replace(found, layer=layer, seed=seen.seed)
 

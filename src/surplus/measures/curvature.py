@@ -12,23 +12,22 @@ from surplus.measures.finding import Finding
 from surplus.measures.measure import Measure
 from surplus.measures.observed import Observed
 from surplus.measures.untreated import Untreated, untreated
-from surplus.passes import evaluated, sampled
+from surplus.passes import Estimate, evaluated, sampled
 from surplus.passes.curvature import (
     IGNORED,
     Eigenvalue,
-    Estimate,
     NotTwiceDifferentiable,
     Operator,
     Spectrum,
     Trace,
     gauss_newton,
     hessian,
-    layer_of,
     layer_traces,
     spectrum,
     trace,
 )
 from surplus.passes.statistics import chunks
+from surplus.units import layer_of
 
 BATCH = 32  # examples that are differentiated at once: much of each is kept until the end
 OPERATORS = {"ggn": gauss_newton, "hessian": hessian}

@@ -11,7 +11,6 @@ from torch import Tensor
 
 from surplus.base import register
 from surplus.measures.finding import Finding
-from surplus.measures.gradients import sample_of
 from surplus.measures.measure import Measure
 from surplus.measures.observed import Observed
 from surplus.passes import Data, mean_estimate
@@ -38,7 +37,7 @@ class EL2N(Measure):
 
     def measure(self, seen: Observed) -> Iterator[Finding]:
         """Yield the mean score and each example's score."""
-        chosen, numbers = sample_of(seen, self.num_examples)
+        chosen, numbers = seen.sample(self.num_examples)
         scores = _scores(seen, chosen)
         mean = mean_estimate(scores)
         yield Finding(

@@ -7,7 +7,7 @@ from typing import ClassVar
 from surplus.base import register
 from surplus.measures.backward import NUM_EXAMPLES
 from surplus.measures.finding import Finding
-from surplus.measures.gradients import by_layer, gradients_of
+from surplus.measures.gradients import columns_of_layers
 from surplus.measures.measure import Measure
 from surplus.measures.observed import Observed
 from surplus.passes.ghost import Coherence
@@ -37,10 +37,10 @@ class GradientNoise(Measure):
 
     def measure(self, seen: Observed) -> Iterator[Finding]:
         """Yield the scale of the network and of each layer."""
-        sample, _ = gradients_of(seen, self.num_examples)
+        sample = seen.backward(self.num_examples).sample
         whole = _of(Coherence.of(sample, list(range(len(sample.names)))))
         yield replace(whole, seed=seen.seed)
-        for layer, columns in by_layer(sample.names):
+        for layer, columns in columns_of_layers(sample.names).items():
             yield replace(_of(Coherence.of(sample, columns)), layer=layer, seed=seen.seed)
 
 

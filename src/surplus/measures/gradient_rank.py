@@ -10,11 +10,13 @@ from torch import Tensor
 
 from surplus.base import InvalidArgument, register
 from surplus.measures.finding import Finding
-from surplus.measures.gradients import by_layer, sample_of
+from surplus.measures.gradients import columns_of_layers
 from surplus.measures.measure import Measure
 from surplus.measures.observed import Observed
 from surplus.measures.untreated import Untreated
+from surplus.passes import num_directions
 from surplus.passes.ghost import gradient_grams
+from surplus.passes.spectra import effective_rank
 
 
 @register("gradient-rank")
@@ -42,7 +44,7 @@ class GradientRank(Measure):
 
     def measure(self, seen: Observed) -> Iterator[Finding]:
         """Yield the three numbers for the network and for each layer."""
-        chosen, _ = sample_of(seen, self.num_examples)
+        chosen, _ = seen.sample(self.num_examples)
         try:
             grams = gradient_grams(seen.model, chosen)
         except InvalidArgument as reason:
@@ -50,7 +52,7 @@ class GradientRank(Measure):
         matrices = list(grams.values())
         for found in _of(torch.stack(matrices).sum(0), self.tolerance):
             yield replace(found, seed=seen.seed)
-        for layer, places in by_layer(grams):
+        for layer, places in columns_of_layers(grams).items():
             gram = torch.stack([matrices[place] for place in places]).sum(0)
             for found in _of(gram, self.tolerance):
                 yield replace(found, layer=layer, seed=seen.seed)
@@ -63,12 +65,9 @@ def _of(gram: Float[Tensor, "examples examples"], tolerance: float) -> Iterator[
         note = "the gradients of all examples are zero"
         yield Finding(quantity="numerical_rank", value=0, n=count, note=note)
         return
-    rank = int((values > tolerance * values.max()).sum())
+    rank = num_directions(values, tolerance)
     yield Finding(quantity="numerical_rank", value=rank, at=tolerance, n=count)
-    shares = values / values.sum()
-    entropy = -float(torch.special.xlogy(shares, shares).sum())
-    effective = float(torch.tensor(entropy, dtype=torch.float64).exp())
-    yield Finding(quantity="effective_rank", value=effective, n=count)
+    yield Finding(quantity="effective_rank", value=effective_rank(values), n=count)
     yield _participation(gram)
 
 

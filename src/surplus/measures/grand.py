@@ -11,7 +11,6 @@ from torch import Tensor
 from surplus.base import register
 from surplus.measures.backward import NUM_EXAMPLES
 from surplus.measures.finding import Finding
-from surplus.measures.gradients import gradients_of
 from surplus.measures.measure import Measure
 from surplus.measures.observed import Observed
 from surplus.passes import mean_estimate
@@ -36,7 +35,7 @@ class GraNd(Measure):
 
     def measure(self, seen: Observed) -> Iterator[Finding]:
         """Yield the mean score, the rank correlation with the norm of the input, and each example's score."""
-        sample, numbers = gradients_of(seen, self.num_examples)
+        sample, _, numbers = seen.backward(self.num_examples)
         scores = sample.squared_norms.sum(1).sqrt()
         mean = mean_estimate(scores)
         yield Finding(

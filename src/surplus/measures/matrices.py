@@ -1,9 +1,8 @@
 """The weight matrices of a network, under the names by which findings call them."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from functools import partial
 from typing import NamedTuple
-from weakref import WeakKeyDictionary
 
 import torch
 from jaxtyping import Float
@@ -12,9 +11,6 @@ from torch import Tensor
 from surplus.measures.observed import Observed
 from surplus.measures.untreated import Untreated
 from surplus.passes.spectra import permuted_singular_values, singular_values
-
-_REMEMBERED: WeakKeyDictionary[Observed, dict[tuple[object, ...], Tensor]] = WeakKeyDictionary()
-"""Spectra by the network that was looked at, so that several measures find them once."""
 
 
 class Trimmed(NamedTuple):
@@ -139,8 +135,8 @@ def values_of(
     """
     # In float64, values that float32 would hide are told from zero.
     small = any(each.dtype == torch.float64 for each in seen.model.parameters())
-    key = (what, layer, tuple(stack.shape))
-    return _remembered(seen, key, lambda: singular_values(stack, small=small))
+    key = ("singular values", what, layer, stack.shape)
+    return seen.once(key, lambda: singular_values(stack, small=small))
 
 
 def permuted_values_of(
@@ -148,17 +144,9 @@ def permuted_values_of(
 ) -> list[Float[Tensor, "positions values"]]:
     """Return the same of several permutations of the entries of a layer's weights."""
     return [
-        _remembered(
-            seen,
-            ("permuted", layer, tuple(stack.shape), draw),
+        seen.once(
+            ("singular values", "permuted", layer, stack.shape, draw),
             partial(permuted_singular_values, stack, draw, seen.seed),
         )
         for draw in range(num_draws)
     ]
-
-
-def _remembered(seen: Observed, key: tuple[object, ...], find: Callable[[], Tensor]) -> Tensor:
-    known = _REMEMBERED.setdefault(seen, {})
-    if key not in known:
-        known[key] = find()
-    return known[key]

@@ -1,6 +1,6 @@
 """`Observed`: all that a measure may look at."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, TypeVar, cast, final
@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from surplus.base import InvalidArgument, Parts
 from surplus.masks import Mask
-from surplus.measures.backward import NUM_EXAMPLES, Backward, backward
+from surplus.measures.backward import NUM_EXAMPLES, Backward, backward, sample_of
 from surplus.measures.classifier import classifier_of
 from surplus.measures.needs import Need, wanted
 from surplus.measures.untreated import Untreated
@@ -26,7 +26,7 @@ from surplus.passes.statistics import (
     Statistics,
     observe,
 )
-from surplus.units import Group, Units, tensors_of
+from surplus.units import Group, Units, tensors_of, used_tensor
 
 RECTIFIERS = ("relu", "relu_", "threshold", "threshold_", "clamp_min", "clamp_min_", "hardtanh")
 WITHOUT_DATA = "it looks at activations, losses or gradients, and no data were given: pass `data=`, or `--batches`"
@@ -67,7 +67,7 @@ class Observed:
     """Of whatever is drawn."""
     positions: int | None = 64
     """How many positions of an example products are taken of; None takes all."""
-    _kept: dict[str, Any] = field(init=False, repr=False, default_factory=dict)
+    _kept: dict[Hashable, Any] = field(init=False, repr=False, default_factory=dict)
 
     def group(self, name: str) -> Group:
         """Return a layer's units with all their slots."""
@@ -123,7 +123,7 @@ class Observed:
             raise Untreated(WITHOUT_DATA)
         return self.data
 
-    def once(self, key: str, work: Callable[[], T]) -> T:
+    def once(self, key: Hashable, work: Callable[[], T]) -> T:
         """Return what some work returns, done when it is first asked for under this key and kept for other measures."""
         if key not in self._kept:
             self._kept[key] = work()
@@ -208,9 +208,17 @@ class Observed:
         """
         data, with_rows = self.examples(), "deltas" in self.needs
         return self.once(
-            f"gradients of {num_examples}",
+            ("gradients", num_examples),
             lambda: backward(self.model, data, num_examples, self.seed, with_rows),
         )
+
+    def sample(self, num_examples: int | None) -> tuple[Data, list[int]]:
+        """Return a sample of the data, drawn by the seed, and the numbers of its examples in the data.
+
+        Raises:
+            Untreated: there are no data, or the model is no classifier on them.
+        """
+        return sample_of(self.model, self.examples(), num_examples, self.seed)
 
     @property
     def matrix_sums(self) -> MatrixSums:
@@ -325,13 +333,7 @@ class Observed:
 def _matrices(tensors: Mapping[str, Tensor], model: nn.Module) -> dict[str, Tensor]:
     names = [name for name, parameter in model.named_parameters() if parameter.dim() >= 2]
     there = _as_now(tensors, names)
-    return {name: _used(there, name).detach().double().cpu().flatten(1) for name in names}
-
-
-def _used(tensors: Mapping[str, Tensor], name: str) -> Tensor:
-    """Return a weight as the network uses it: torch's own pruning keeps it and its mask apart."""
-    mask = tensors.get(f"{name.removesuffix('_orig')}_mask") if name.endswith("_orig") else None
-    return tensors[name] if mask is None else tensors[name] * mask
+    return {name: used_tensor(there, name).double().cpu().flatten(1) for name in names}
 
 
 def _as_now(tensors: Mapping[str, Tensor], names: Iterable[str]) -> Mapping[str, Tensor]:

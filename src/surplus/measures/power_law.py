@@ -26,6 +26,7 @@ from surplus.measures.untreated import Untreated, per_layer
 from surplus.passes.spectra import (
     PHASES,
     RESOLVED,
+    Comparison,
     PowerLaw,
     against_log_normal,
     fit_bulk,
@@ -91,26 +92,27 @@ class PowerLawTail(Measure):
                 f"it has {len(values)} eigenvalues, and a tail needs at least {self.min_tail}"
             )
         controls = permuted_values_of(seen, layer, weights.stack, self.num_draws)
-        fit = self._fit(values)
+        fit, comparison = self._fit(values), None
         if fit is not None:
-            for found in self._tail(values, fit, seen.seed, layer):
+            comparison = against_log_normal(values[values >= fit.x_min], fit.x_min, fit.alpha)
+            for found in self._tail(values, fit, comparison, derive(seen.seed, "resampled", layer)):
                 yield replace(found, note=weights.note)
             yield from self._control(fit, controls, seen.seed)
-        yield self._phase(weights, values, fit, controls)
+        yield self._phase(weights, values, fit, comparison, controls)
 
     def _fit(self, values: Float[Tensor, " values"]) -> PowerLaw | None:
         return fit_power_law(_positive(values), self.min_tail)
 
     def _tail(
-        self, values: Float[Tensor, " values"], fit: PowerLaw, seed: int, layer: str
+        self, values: Float[Tensor, " values"], fit: PowerLaw, comparison: Comparison, seed: int
     ) -> Iterator[Finding]:
-        yield from self._intervals(_positive(values), fit, derive(seed, "resampled", layer))
+        yield from self._intervals(_positive(values), fit, seed)
         yield Finding(quantity="alpha_standard_error", value=fit.standard_error, n=fit.num_tail)
         yield Finding(quantity="num_tail", value=fit.num_tail, n=len(values))
         yield Finding(quantity="ks_distance", value=fit.ks_distance, n=fit.num_tail)
         alpha_hat = fit.alpha * float(values.max().log10())
         yield Finding(quantity="alpha_hat", value=alpha_hat, n=fit.num_tail)
-        ratio, p_value = against_log_normal(values[values >= fit.x_min], fit.x_min, fit.alpha)
+        ratio, p_value = comparison
         yield Finding(quantity="log_likelihood_ratio", value=ratio, n=fit.num_tail)
         yield Finding(quantity="log_normal_p_value", value=p_value, n=fit.num_tail)
 
@@ -149,15 +151,13 @@ class PowerLawTail(Measure):
         weights: Trimmed,
         values: Float[Tensor, " values"],
         fit: PowerLaw | None,
+        comparison: Comparison | None,
         controls: list[Tensor],
     ) -> Finding:
         if len(values) < self.min_for_phase:
             reason = f"with {len(values)} eigenvalues, fewer than {self.min_for_phase}, the phases cannot be told apart"
             return Finding(quantity="phase", value=None, note=reason)
         long, short = weights.num_long, weights.num_short
-        comparison = None
-        if fit is not None:
-            comparison = against_log_normal(values[values >= fit.x_min], fit.x_min, fit.alpha)
         bulks = [fit_bulk(_eigenvalues(each) / long, long, short) for each in controls]
         spikes = [each.num_spikes for each in bulks if each is not None]
         phase = phase_of(

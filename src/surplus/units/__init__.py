@@ -10,8 +10,9 @@ What lives here:
 - what operators do to units, in the folder `rules`;
 - `Place` and `Places`: where in a run an operator is; `source_line`, where in the user's code;
 - helpers to run and copy a model without changing it: `arguments`, `copied`, `evaluating`, `left_as_found`,
-  `plain_kernels`, `tensors_of`; `own_tensors`, `parametrisations` and `recompute_`, for modules whose weights are
-  computed; `every`, the index map of plain layers; `kept_along`, what a removal leaves of an axis;
+  `plain_kernels`, `tensors_of`, `used_tensor`;
+- `own_tensors`, `parametrisations` and `recompute_`, for modules whose weights are computed; `layer_of` a parameter;
+- `every`, the index map of plain layers; `kept_along`, what a removal leaves of an axis;
 - chains, `chain_of` and `is_chain`: networks whose module list says how they run.
 
 May import: `base`.
@@ -20,7 +21,7 @@ To add an operator that units can be followed through: enter it in the table of 
 
 from surplus.units.calling import source_line
 from surplus.units.chain import chain_of, copied, evaluating, is_chain, left_as_found
-from surplus.units.computed import own_tensors, parametrisations, recompute_
+from surplus.units.computed import layer_of, own_tensors, parametrisations, recompute_
 from surplus.units.find import find_units
 from surplus.units.flow import Integer, Size, Statistic
 from surplus.units.group import Constraint, Group, Slot, Tap, every
@@ -29,7 +30,7 @@ from surplus.units.places import Place, Places
 from surplus.units.probing import kept_along
 from surplus.units.tapping import is_activation, tapped, tapping
 from surplus.units.tracing import arguments, plain_kernels
-from surplus.units.units import Units, tensors_of
+from surplus.units.units import Units, tensors_of, used_tensor
 
 __all__ = [
     "Constraint",
@@ -52,6 +53,7 @@ __all__ = [
     "is_activation",
     "is_chain",
     "kept_along",
+    "layer_of",
     "left_as_found",
     "own_tensors",
     "parametrisations",
@@ -62,4 +64,5 @@ __all__ = [
     "tapped",
     "tapping",
     "tensors_of",
+    "used_tensor",
 ]

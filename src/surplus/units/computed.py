@@ -50,3 +50,14 @@ def _parametrised(module: nn.Module) -> list[nn.Module]:
         return []
     assert isinstance(module.parametrizations, nn.ModuleDict)
     return list(module.parametrizations.values())
+
+
+def layer_of(parameter: str) -> str:
+    """Return the name of the layer that a parameter belongs to, without the machinery that may compute its weight.
+
+    Example:
+        >>> layer_of("block.fc1.weight"), layer_of("fc1.parametrizations.weight.original0"), layer_of("scale")
+        ('block.fc1', 'fc1', 'scale')
+    """
+    layer, _, machinery = parameter.partition(".parametrizations.")
+    return layer if machinery else parameter.rpartition(".")[0] or parameter

@@ -171,10 +171,10 @@ class Units:
         tensors = tensors_of(source) if isinstance(source, nn.Module) else source
         if not slots:
             return torch.empty(self[name].size, 0)
-        return torch.cat([slot.vectors(_used(tensors, slot.tensor)) for slot in slots], dim=1)
+        return torch.cat([slot.vectors(used_tensor(tensors, slot.tensor)) for slot in slots], dim=1)
 
 
-def _used(tensors: Mapping[str, Tensor], name: str) -> Float[Tensor, "..."]:
+def used_tensor(tensors: Mapping[str, Tensor], name: str) -> Float[Tensor, "..."]:
     """Return a tensor as the network uses it: torch's own pruning keeps a weight and its mask apart."""
     tensor = tensors[name].detach()
     mask = tensors.get(f"{name.removesuffix('_orig')}_mask") if name.endswith("_orig") else None

@@ -6,8 +6,7 @@ What lives here:
 - `spectrum`, which returns a `Spectrum`: the largest eigenvalues with bounds, the density, moments;
 - `trace`, which returns a `Trace`: of the whole and of each part, with the Frobenius norm; `layer_traces`, sharper,
   of the Gauss-Newton matrix;
-- `Estimate`, a number with its interval; `summed_cross_entropy`, the loss, and the label
-  `IGNORED` there; `layer_of`, whose parameter one is.
+- `summed_cross_entropy`, the loss, and the label `IGNORED` there.
 """
 
 from surplus.passes.curvature.layer_traces import layer_traces
@@ -15,22 +14,18 @@ from surplus.passes.curvature.loss import IGNORED, summed_cross_entropy
 from surplus.passes.curvature.not_twice_differentiable import NotTwiceDifferentiable
 from surplus.passes.curvature.operator import Operator
 from surplus.passes.curvature.operators import gauss_newton, hessian
-from surplus.passes.curvature.parameters import layer_of
 from surplus.passes.curvature.spectrum import Eigenvalue, Spectrum, spectrum
 from surplus.passes.curvature.trace import Trace, trace
-from surplus.passes.estimates import Estimate
 
 __all__ = [
     "IGNORED",
     "Eigenvalue",
-    "Estimate",
     "NotTwiceDifferentiable",
     "Operator",
     "Spectrum",
     "Trace",
     "gauss_newton",
     "hessian",
-    "layer_of",
     "layer_traces",
     "spectrum",
     "summed_cross_entropy",

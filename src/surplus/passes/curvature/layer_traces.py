@@ -7,11 +7,12 @@ from torch.func import functional_call
 
 from surplus.base import derive
 from surplus.passes.curvature.loss import IGNORED
-from surplus.passes.curvature.parameters import FlatParameters, layer_of
+from surplus.passes.curvature.parameters import FlatParameters
 from surplus.passes.curvature.reverse import gradients, leaves_of
 from surplus.passes.curvature.undisturbed import undisturbed
 from surplus.passes.data import Data, batches
 from surplus.passes.estimates import Estimate, mean_estimate
+from surplus.units import layer_of
 
 
 def layer_traces(

@@ -8,6 +8,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from surplus.base import InvalidArgument
+from surplus.units import layer_of
 
 
 @final
@@ -60,17 +61,3 @@ class FlatParameters:
         """Return parts [vectors, *shape] as a block of vectors."""
         rows = [parts[name].to(self.dtype).reshape(len(parts[name]), -1) for name in self.slices]
         return torch.cat(rows, 1)
-
-
-def layer_of(parameter: str) -> str:
-    """Return the name of the layer that a parameter belongs to, without the machinery that may compute its weight.
-
-    Example:
-        >>> layer_of("block.fc1.weight"), layer_of("fc1.parametrizations.weight.original0"), layer_of("scale")
-        ('block.fc1', 'fc1', 'scale')
-    """
-    return (
-        parameter.partition(".parametrizations.")[0]
-        if ".parametrizations." in parameter
-        else (parameter.rpartition(".")[0] or parameter)
-    )
