@@ -1,0 +1,59 @@
+"""Claims: published or own statements, each with the test of it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, final
+
+if TYPE_CHECKING:
+    from surplus.studies.evidence import Evidence
+    from surplus.studies.found import Found
+
+Scale = Literal["smoke", "default", "full"]
+SCALES: tuple[Scale, ...] = ("smoke", "default", "full")
+Test = Callable[[Any, "Found"], "Evidence"]
+T = TypeVar("T", bound=Test)
+
+
+@final
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Claim:
+    """A statement, where it stands, and the function of a study that tests it."""
+
+    name: str
+    """Its name within the study: that of the function, with hyphens."""
+    sentence: str
+    """The statement."""
+    source: str
+    """A key of the bibliography, or "own"."""
+    place: str
+    """Where it stands in the source; for an own claim, what led to it."""
+    needs: Scale
+    """The smallest scale at which the statement can be tested; below it the verdict is *undecided*."""
+    method: str
+    """How it is tested: the docstring of the function."""
+
+
+def claim(
+    sentence: str, *, source: str = "own", place: str = "", needs: Scale = "default"
+) -> Callable[[T], T]:
+    """Make a method of a study the test of a claim.
+
+    Args:
+        sentence: The statement, as it stands in the ledger.
+        source: A key of the bibliography, or "own".
+        place: Where in the source: a section, figure or table.
+        needs: The smallest scale at which the statement can be tested.
+    """
+
+    def mark(test: T) -> T:
+        test.claim = Claim(  # type: ignore[attr-defined]
+            name=test.__name__.replace("_", "-"),
+            sentence=sentence,
+            source=source,
+            place=place,
+            needs=needs,
+            method=" ".join((test.__doc__ or "").split()),
+        )
+        return test
+
+    return mark

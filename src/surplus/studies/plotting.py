@@ -1,0 +1,147 @@
+"""Figures in one style: small multiples of lines with bands, the same bytes for the same data."""
+
+import io
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Literal
+
+import matplotlib as mpl
+import numpy
+import pandas
+from matplotlib.figure import Figure
+from scipy import stats
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+# Okabe and Ito's colours, which people with every kind of colour vision can tell apart.
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#999999")
+DASHES = ("-", "--", ":", "-.")
+STYLE = {
+    "figure.dpi": 150,
+    "font.size": 9,
+    "axes.titlesize": 9,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "grid.color": "#e6e6e6",
+    "grid.linewidth": 0.6,
+    "legend.frameon": False,
+    "lines.linewidth": 1.4,
+    "svg.hashsalt": "surplus",
+    "svg.fonttype": "none",
+    "pdf.fonttype": 42,
+}
+
+
+def panels(
+    num: int, *, columns: int = 3, width: float = 3.2, height: float = 2.6, share_y: bool = False
+) -> tuple[Figure, list["Axes"]]:
+    """Return a figure with a number of panels side by side."""
+    columns = min(num, columns)
+    lines = -(-num // columns)
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(width * columns, height * lines), layout="constrained")
+        axes = figure.subplots(lines, columns, squeeze=False, sharey=share_y).flatten().tolist()
+        for spare in axes[num:]:
+            spare.remove()
+    return figure, axes[:num]
+
+
+def lines(
+    frame: pandas.DataFrame,
+    x: str,
+    y: str,
+    *,
+    by: str | None = None,
+    across: str | Sequence[str] | None = None,
+    replica: str = "replica",
+    labels: tuple[str, str] | None = None,
+    log: Literal["", "x", "y", "xy"] = "",
+    share_y: bool = False,
+    columns: int = 3,
+) -> Figure:
+    """Draw a line for each value of `by`, in a panel for each value of `across`, with a band over the replicas.
+
+    The band is the 95 % interval of the mean over replicas; where there is one replica only, there is none. Several
+    rows of a replica at one place are averaged first.
+
+    Args:
+        frame: One row per point.
+        x: The column along the horizontal axis.
+        y: The column of the values.
+        by: The column whose values are lines.
+        across: The column or columns whose values are panels.
+        replica: The column that tells replicas apart.
+        labels: What to write at the axes; None takes the columns' names.
+        log: The axes that are logarithmic.
+        share_y: Whether all panels have one vertical range.
+        columns: How many panels stand side by side.
+    """
+    keys = [across] if isinstance(across, str) else list(across or ())
+    groups: list[tuple[Any, pandas.DataFrame]] = (
+        list(frame.groupby(keys, sort=False)) if keys else [((), frame)]
+    )
+    figure, axes = panels(len(groups), share_y=share_y, columns=columns)
+    names = list(dict.fromkeys(frame[by])) if by else [None]
+    for place, (axis, (values, part)) in enumerate(zip(axes, groups, strict=True)):
+        for number, name in enumerate(names):
+            rows = part if by is None else part[part[by] == name]
+            if len(rows):
+                _line(axis, rows, x, y, replica, str(name) if by else None, number)
+        axis.set_title(", ".join(map(str, values)))
+        if "x" in log:
+            axis.set_xscale("log")
+        if "y" in log:
+            axis.set_yscale("log")
+        axis.set_xlabel(labels[0] if labels else x)
+        if not place % columns:
+            axis.set_ylabel(labels[1] if labels else y)
+    if by:
+        legend(figure, axes)
+    return figure
+
+
+def legend(figure: Figure, axes: Sequence["Axes"]) -> None:
+    """Put one legend for all panels below them."""
+    found: dict[str, Any] = {}
+    for axis in axes:
+        for handle, name in zip(*axis.get_legend_handles_labels(), strict=True):
+            found.setdefault(name, handle)
+    figure.legend(
+        list(found.values()),
+        list(found),
+        loc="outside lower center",
+        ncols=min(len(found), 4),
+        frameon=False,
+    )
+
+
+def image_bytes(figure: Figure, kind: Literal["svg", "pdf", "png"]) -> bytes:
+    """Return a figure's file; the same data give the same bytes."""
+    buffer = io.BytesIO()
+    nameless: dict[str, None] = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}.get(kind, {})
+    with mpl.rc_context(STYLE):
+        figure.savefig(buffer, format=kind, metadata=nameless)
+    return buffer.getvalue()
+
+
+def _line(
+    axis: "Axes",
+    rows: pandas.DataFrame,
+    x: str,
+    y: str,
+    replica: str,
+    name: str | None,
+    number: int,
+) -> None:
+    each = rows.groupby([x, replica])[y].mean().groupby(level=0)
+    mean, n, spread = each.mean(), each.count(), each.std()
+    half = spread * stats.t.ppf(0.975, numpy.maximum(n - 1, 1)) / numpy.sqrt(n)
+    colour = COLOURS[number % len(COLOURS)]
+    marker = "o" if len(mean) < 15 else ""
+    dash = DASHES[number // len(COLOURS) % len(DASHES)]
+    axis.plot(mean.index, mean, dash, color=colour, label=name, marker=marker, markersize=3)
+    if (n > 1).any():
+        axis.fill_between(
+            mean.index, mean - half, mean + half, color=colour, alpha=0.18, linewidth=0
+        )

@@ -1,0 +1,6 @@
+"""The studies, one question per file."""
+
+from surplus.base import discover
+
+_found, __getattr__ = discover(__name__)
+__all__ = list(_found)
