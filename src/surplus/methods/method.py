@@ -27,17 +27,20 @@ class Method(Family):
             StorageFailure: the results cannot be written.
         """
         context = context or Context()
-        settings = encode(self)
-        steps = self.steps(run)
-        known = run.find_derived(self.kind, settings, steps)
+        known = self.known(run)
         if known is not None:
             return known
         with context.threaded():
             results = self.compute(run, context)
-        run.derive(self.kind, settings, steps, results.values, results.tables)
-        found = run.find_derived(self.kind, settings, steps)
+        run.derive(self.kind, encode(self), self.steps(run), results.values, results.tables)
+        found = self.known(run)
         assert found is not None
         return found
+
+    @final
+    def known(self, run: Run) -> Derived | None:
+        """Return the results on a run if they are kept beside it, sound, and of its snapshots as they are now."""
+        return run.find_derived(self.kind, encode(self), self.steps(run))
 
     def steps(self, run: Run) -> list[int]:
         """Return the snapshots that the procedure reads: the last one, unless a member says otherwise."""
