@@ -1,7 +1,7 @@
 """Where does redundancy come from? One prediction of each theory, measured on the same networks."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy
@@ -23,6 +23,7 @@ from surplus.studies.evidence import Evidence, above, below
 from surplus.studies.found import Found, paired, pick
 from surplus.studies.plotting import lines
 from surplus.studies.study import Study
+from surplus.tasks.classification import Classification
 from surplus.tasks.mnist import MNIST
 from surplus.training import Spec, Training
 from surplus.training.moments.at_steps import AtSteps
@@ -69,6 +70,8 @@ class Synthesis(Study):
 
     seeds: int = 5
     """How many replicas."""
+    task: Classification = MNIST()
+    """What they learn."""
     widths: tuple[int, ...] = (32, 64, 128, 256, 512, 1024)
     """The units of the hidden layer."""
     num_epochs: int = 20
@@ -96,7 +99,7 @@ class Synthesis(Study):
                 labels={"width": width},
                 spec=Spec(
                     net=MLP(widths=(width,)),
-                    task=MNIST(subset=tuple(range(self.num_examples))),
+                    task=replace(self.task, subset=tuple(range(self.num_examples))),
                     training=training,
                 ),
                 methods=(Measuring(by=measures), UnitTickets(), History()),
