@@ -4,6 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, final
 
+from surplus.base import InvalidArgument
+
 if TYPE_CHECKING:
     from surplus.studies.evidence import Evidence
     from surplus.studies.found import Found
@@ -32,6 +34,11 @@ class Claim:
     method: str
     """How it is tested: the docstring of the function."""
 
+    @property
+    def function(self) -> str:
+        """The name of the function that tests it."""
+        return self.name.replace("-", "_")
+
 
 def claim(
     sentence: str, *, source: str = "own", place: str = "", needs: Scale = "default"
@@ -43,7 +50,12 @@ def claim(
         source: A key of the bibliography, or "own".
         place: Where in the source: a section, figure or table.
         needs: The smallest scale at which the statement can be tested.
+
+    Raises:
+        InvalidArgument: there is no such scale.
     """
+    if needs not in SCALES:
+        raise InvalidArgument(f'`needs` is {needs!r}; it is "smoke", "default" or "full".')
 
     def mark(test: T) -> T:
         test.claim = Claim(  # type: ignore[attr-defined]

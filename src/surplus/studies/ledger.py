@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from surplus.base import Cell, Table, members
+from surplus.base import Cell, CorruptFile, InvalidArgument, Table, members
 from surplus.studies import questions as _questions  # noqa: F401 - enters the studies into their register
 from surplus.studies.study import Study
 from surplus.studies.summary import markdown_table
@@ -21,12 +21,16 @@ def ledger(folder: Path) -> Table:
 
     Args:
         folder: Where `study` wrote, a folder of each study's name.
+
+    Raises:
+        CorruptFile: a `claims.csv` there is damaged.
     """
     rows: list[dict[str, Cell]] = []
     conducted = {path.parent.name: path for path in sorted(folder.glob("*/claims.csv"))}
     for kind, study in members(Study).items():
         path = conducted.pop(kind, None)
-        rows += _claimed(kind, study) if path is None else _read(path)
+        found = {} if path is None else {str(row["claim"]): row for row in _read(path)}
+        rows += [found.get(str(row["claim"]), row) for row in _claimed(kind, study)]
     for path in conducted.values():
         rows += _read(path)
     return Table({name: [row.get(name) for row in rows] for name in COLUMNS})
@@ -55,7 +59,16 @@ def ledger_page(table: Table) -> str:
 
 
 def _read(path: Path) -> list[dict[str, Cell]]:
-    return list(Table.from_csv(path.read_text(encoding="utf-8")).rows())
+    try:
+        table = Table.from_csv(path.read_text(encoding="utf-8"))
+    except (InvalidArgument, OSError, ValueError) as broken:
+        raise CorruptFile(f"{path} is damaged: {broken} Conduct the study again.") from broken
+    if len(table) and tuple(table.columns) != COLUMNS:
+        raise CorruptFile(
+            f"{path} is damaged, or no table of claims: its columns are {', '.join(table.columns)}."
+            " Conduct the study again."
+        )
+    return list(table.rows())
 
 
 def _claimed(kind: str, study: type[Study]) -> list[dict[str, Cell]]:
