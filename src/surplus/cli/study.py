@@ -70,6 +70,7 @@ def run(words: Sequence[str]) -> int:
 def _conducted(arguments: Arguments, scale: "Scale") -> int:
     from surplus.studies import Launcher
     from surplus.studies import study as conduct
+    from surplus.studies.ledger import write_ledger
 
     assert arguments.name is not None
     outcome = conduct(
@@ -81,6 +82,7 @@ def _conducted(arguments: Arguments, scale: "Scale") -> int:
         launcher=member(Launcher, arguments.launcher),
     )
     print(_told(outcome))
+    write_ledger(arguments.out)
     say(f"\nTables, figures and a page are in {arguments.out / outcome.study.kind}.")
     return 0
 

@@ -17,8 +17,7 @@ class Redrawn(Net):
     A run of it beside one of the inner network, with the same seed, sees the same batches in the same order: they
     differ in the initial weights of the named layers, and in what follows from these.
 
-    Reference: heitmann2020sources, Section 4.
-    There one layer of a trained network was re-sampled; here any layers, before training.
+    Reference: heitmann2020sources, Section 4, where one layer is re-sampled.
     """
 
     references: ClassVar = ("heitmann2020sources",)

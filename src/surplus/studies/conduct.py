@@ -9,14 +9,14 @@ import pandas
 
 from surplus.base import Cell, InvalidArgument, SurplusError, Table, label
 from surplus.methods import Context, Method
-from surplus.store import Failure, check_folder
+from surplus.store import Failure
 from surplus.studies.claim import SCALES, Scale
 from surplus.studies.found import Found
 from surplus.studies.grid import Grid, Replica
 from surplus.studies.launcher import WORKER, Launcher
 from surplus.studies.launchers.local import Local
 from surplus.studies.loading import Module, find_study, needed_modules
-from surplus.studies.outcome import Outcome, cite_study
+from surplus.studies.outcome import Outcome, check_out, cite_study
 from surplus.studies.remaining import remaining
 from surplus.studies.study import Study
 from surplus.training import progress
@@ -69,7 +69,7 @@ def study(
     grid = Grid(asked, context)
     cite_study(grid)  # a source that the bibliography lacks is an error before anything is begun
     if out is not None:
-        check_folder(Path(out) / asked.kind)
+        check_out(Path(out) / asked.kind)
     _do(grid, launcher or Local(), context, needed_modules(grid))
     outcome = Outcome.of(grid, collected(grid, scale))
     if out is not None:

@@ -11,7 +11,7 @@ import pandas
 import torch
 
 from surplus.base import Cell, InvalidArgument, Table, cite, encode
-from surplus.store import write_document
+from surplus.store import check_folder, write_document
 from surplus.store.files import sweep_dead, write_whole
 from surplus.studies.claim import Claim, Scale
 from surplus.studies.evidence import Evidence
@@ -80,6 +80,7 @@ class Outcome:
         }
         _check_names(tables, figures)
         sweep_dead(into, into / "found")
+        write_document(into / "study.json", self._record())  # first: it tells whose folder this is
         write_whole(into / "claims.csv", self.claims().to_csv().encode())
         for name, table in tables.items():
             write_whole(into / f"{name}.csv", table.to_csv().encode())
@@ -90,7 +91,6 @@ class Outcome:
             for kind, data in images.items():
                 write_whole(into / f"{name}.{kind}", data)
         write_whole(into / "references.bib", f"{self.references}\n".encode())
-        write_document(into / "study.json", self._record())
         write_whole(into / "README.md", markdown(self, tables, list(figures)).encode())
         drawn = {name: images["svg"] for name, images in figures.items()}
         write_whole(into / "index.html", render_study(self.about(), tables, drawn).encode())
@@ -118,6 +118,7 @@ class Outcome:
             "sentence": claim.sentence,
             "source": claim.source,
             "place": claim.place,
+            "theory": claim.theory,
             "verdict": evidence.verdict,
             "reason": evidence.reason,
             "what": evidence.what,
@@ -139,6 +140,23 @@ class Outcome:
                 if name in VERSIONS
             },
         }
+
+
+def check_out(into: Path) -> None:
+    """Find out early whether an outcome can be written to a folder.
+
+    Raises:
+        StorageFailure: the folder cannot be made or written.
+        InvalidArgument: it holds something else.
+    """
+    check_folder(into)
+    if into.is_dir() and not (into / "study.json").exists():
+        others = [each.name for each in into.iterdir() if not each.name.startswith(".")]
+        if others:
+            raise InvalidArgument(
+                f"{into} holds something else ({others[0]}), which is not to be mixed with the outcome of a study."
+                " Name another folder."
+            )
 
 
 def cite_study(grid: Grid) -> str:
