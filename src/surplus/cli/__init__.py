@@ -20,7 +20,7 @@ COMMANDS = {
     "runs": "List, show and delete runs.",
     "study": "Conduct a study: many replicas, controls, claims with verdicts.",
     "report": "Write all that is known about a run into one HTML file.",
-    "cite": "Print the papers behind a criterion, a network, a data set or a run.",
+    "cite": "Print the papers behind a criterion, a network, a data set, a study or a run.",
 }
 USAGE = 2
 FAILED = 1

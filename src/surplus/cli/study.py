@@ -57,8 +57,7 @@ def run(words: Sequence[str]) -> int:
         print(_listed())
         return 0
     if arguments.claims:
-        found = ledger(arguments.out)
-        print(_short(found if arguments.name is None else found.where(study=arguments.name)))
+        print(_claims(ledger(arguments.out), arguments.name))
         return 0
     if arguments.name is None:
         raise InvalidArgument("Name a study: `surplus study --list` names them all.")
@@ -78,13 +77,13 @@ def _conducted(arguments: Arguments, scale: "Scale") -> int:
         arguments.name,
         scale,
         seeds=arguments.seeds,
+        out=arguments.out,
         context=arguments.common.context(),
         launcher=member(Launcher, arguments.launcher),
     )
-    into = outcome.write(arguments.out)
-    write_ledger(arguments.out)
     print(_told(outcome))
-    say(f"\nTables, figures and a page are in {into}.")
+    write_ledger(arguments.out)
+    say(f"\nTables, figures and a page are in {arguments.out / outcome.study.kind}.")
     return 0
 
 
@@ -95,12 +94,13 @@ def _dry_run(arguments: Arguments, scale: "Scale") -> int:
     from surplus.studies.loading import find_study
 
     assert arguments.name is not None
+    num_workers = member(Launcher, arguments.launcher).num_workers
     asked = find_study(arguments.name).at_scale(scale)
     if arguments.seeds is not None:
         asked = asked.with_seeds(arguments.seeds)
     table = cost(Grid(asked, arguments.common.context()))
     print(table)
-    say(cost_in_words(table, member(Launcher, arguments.launcher).num_workers))
+    say(cost_in_words(table, num_workers))
     return 0
 
 
@@ -112,9 +112,19 @@ def _told(outcome: "Outcome") -> str:
     return "\n".join(lines)
 
 
-def _short(claims: Table) -> Table:
+def _claims(found: Table, name: str | None) -> Table:
+    """Return the ledger, or the claims of one study, which may be defined in a file or module."""
+    if name is not None and name not in found["study"]:
+        from surplus.studies.loading import find_study
+
+        known = find_study(name)
+        name = known.kind
+        if name not in found["study"]:
+            raise InvalidArgument(f"The study `{name}` makes no claims.")
+    if name is not None:
+        found = found.where(study=name)
     names = ("study", "claim", "verdict", "estimate", "lower", "upper", "n", "scale")
-    return Table({name: claims[name] for name in names})
+    return Table({each: found[each] for each in names})
 
 
 def _listed() -> Table:

@@ -43,6 +43,10 @@ class Redrawn(Net):
         for name in self.layers:
             if name not in known:
                 raise unknown_name("layer", name, known)
+            if next(known[name].parameters(), None) is None:
+                raise InvalidArgument(
+                    f"The layer `{name}` has no weights that it could begin with; name one that has."
+                )
             with torch.no_grad():
                 for mine, theirs in zip(
                     known[name].parameters(), other.get_submodule(name).parameters(), strict=True

@@ -3,15 +3,17 @@
 import contextlib
 import os
 import shutil
+import time
 from collections.abc import Collection
 from pathlib import Path
 from typing import Any, NamedTuple, final
 
-from surplus.base import CorruptFile, RunBusy
+from surplus.base import CorruptFile, RunBusy, StorageFailure
 from surplus.store.document import read_document, write_document
-from surplus.store.files import make_folder
+from surplus.store.files import count_up, make_folder
 from surplus.store.lock import Lock, is_held
 
+WAIT_SECONDS = 0.01
 ATTEMPTS = 2  # a piece of work whose worker dies twice is not tried a third time
 
 
@@ -39,9 +41,14 @@ class Taken:
         self._lock.release()
 
     def fail(self, message: str) -> None:
-        """Say that it cannot be done, and why."""
-        failure = {"title": self.title, "message": message}
-        write_document(self._path.with_suffix(".failed"), failure)
+        """Say that it cannot be done, and why; in a queue that is closed there is nobody to tell.
+
+        Raises:
+            StorageFailure: the disk is full or the folder cannot be written.
+        """
+        if self._path.exists():
+            failure = {"title": self.title, "message": message}
+            write_document(self._path.with_suffix(".failed"), failure)
         self.finish()
 
     def put_back(self) -> None:
@@ -70,11 +77,22 @@ class Queue:
             StorageFailure: the folder cannot be made.
         """
         for old in sorted((root / "queue").glob("*")):
-            if not is_held(old / "owner"):
-                shutil.rmtree(old, ignore_errors=True)
+            _remove_if_dead(old)
         folder = root / "queue" / f"{name}-{os.getpid()}"
-        make_folder(folder)
-        return cls(folder), Lock(folder / "owner")
+        while True:
+            make_folder(folder)
+            try:
+                owner = Lock(folder / "owner")
+            except RunBusy:  # another process has just taken it for a dead one's, and removes it
+                time.sleep(WAIT_SECONDS)
+                continue
+            except StorageFailure:
+                if folder.is_dir():
+                    raise
+                continue
+            if owner.is_in_place(folder / "owner"):
+                return cls(folder), owner
+            owner.release()
 
     def is_open(self) -> bool:
         """Say whether the owner lives and has not closed the queue."""
@@ -99,18 +117,28 @@ class Queue:
 
         Args:
             avoid: Names of pieces to leave alone.
+
+        Raises:
+            StorageFailure: the disk is full or the folder cannot be written.
         """
         for path in self._waiting():
             if path.stem in avoid:
                 continue
             try:
                 lock = Lock(path.with_suffix(".lock"))
-            except (RunBusy, OSError):
+            except RunBusy:
                 continue
-            taken = self._taken(path, lock)
+            except StorageFailure:
+                if self.folder.is_dir():
+                    raise
+                return None  # closed since
+            try:
+                taken = self._taken(path, lock)
+            except BaseException:
+                lock.release()
+                raise
             if taken is not None:
                 return taken
-            lock.release()
         return None
 
     def num_left(self) -> int:
@@ -140,18 +168,36 @@ class Queue:
         return sorted(self.folder.glob("*.json"))
 
     def _taken(self, path: Path, lock: Lock) -> Taken | None:
-        """Return the piece if it is still to be done, after counting the attempt."""
+        """Return the piece if it is still to be done, after counting the attempt; else give the lock back."""
+        title, contents, wrong = path.stem, None, ""
         try:
+            attempts = count_up(path.with_suffix(".begun"))
+            if attempts > ATTEMPTS:
+                wrong = f"the process that did it died {ATTEMPTS} times; perhaps the machine is short of memory"
             document = read_document(path)
-            begun = path.with_suffix(".begun")
-            attempts = int(begun.read_text()) if begun.exists() else 0
-            taken = Taken(path, lock, document["title"], document["contents"])
-            if attempts < ATTEMPTS:
-                begun.write_text(str(attempts + 1))
-                return taken
-        except (CorruptFile, OSError, ValueError):
-            return None  # done, or the queue was closed, since it was listed
-        taken.fail(
-            f"the process that did it died {attempts} times; perhaps the machine is short of memory"
-        )
-        return None
+            title, contents = document["title"], document["contents"]
+        except FileNotFoundError:
+            lock.release()
+            return None
+        except CorruptFile as damaged:
+            if not path.exists():  # done, or the queue was closed, since it was listed
+                lock.release()
+                return None
+            wrong = str(damaged)
+        taken = Taken(path, lock, title, contents)
+        if wrong:
+            taken.fail(wrong)
+            return None
+        return taken
+
+
+def _remove_if_dead(folder: Path) -> None:
+    """Remove a queue whose owner has died, while nobody can take it over."""
+    try:
+        lock = Lock(folder / "owner")
+    except (RunBusy, StorageFailure):
+        return
+    try:
+        shutil.rmtree(folder, ignore_errors=True)
+    finally:
+        lock.release()

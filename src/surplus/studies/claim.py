@@ -45,6 +45,11 @@ class Claim:
     method: str
     """How it is tested: the docstring of the function."""
 
+    @property
+    def function(self) -> str:
+        """The name of the function that tests it."""
+        return self.name.replace("-", "_")
+
 
 def claim(
     sentence: str,
@@ -64,8 +69,10 @@ def claim(
         theory: The theory that predicts it while others do not; such claims make up the synthesis page.
 
     Raises:
-        InvalidArgument: no such theory is compared.
+        InvalidArgument: there is no such scale, or no such theory is compared.
     """
+    if needs not in SCALES:
+        raise InvalidArgument(f'`needs` is {needs!r}; it is "smoke", "default" or "full".')
     if theory and theory not in THEORIES:
         raise InvalidArgument(
             f"`theory` is {theory!r}; the theories compared are {', '.join(THEORIES)}."

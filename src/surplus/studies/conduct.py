@@ -1,20 +1,22 @@
 """`study`: train and compute what is missing, test the claims, and write what was found."""
 
+import os
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
 import pandas
 
-from surplus.base import Cell, InvalidArgument, SurplusError, Table
-from surplus.methods import Context
+from surplus.base import Cell, InvalidArgument, SurplusError, Table, label
+from surplus.methods import Context, Method
 from surplus.store import Failure
 from surplus.studies.claim import SCALES, Scale
 from surplus.studies.found import Found
-from surplus.studies.grid import Grid
-from surplus.studies.launcher import Launcher
+from surplus.studies.grid import Grid, Replica
+from surplus.studies.launcher import WORKER, Launcher
 from surplus.studies.launchers.local import Local
-from surplus.studies.loading import find_study
-from surplus.studies.outcome import Outcome, cite_study
+from surplus.studies.loading import Module, find_study, needed_modules
+from surplus.studies.outcome import Outcome, check_out, cite_study
 from surplus.studies.remaining import remaining
 from surplus.studies.study import Study
 from surplus.training import progress
@@ -51,20 +53,24 @@ def study(
         InvalidArgument: an argument does not fit, or an arm cannot be trained.
         DataMissing: a task's files are not where they were looked for.
         StudyIncomplete: a run or computation failed; the others were brought to their end.
-        StorageFailure: the disk is full; the same call goes on from there.
+        StorageFailure: the disk is full or `out` cannot be written; the same call goes on from there.
         KeyboardInterrupt: Ctrl-C was pressed; the same call goes on from there.
     """
+    if WORKER in os.environ:
+        raise InvalidArgument(
+            'This file conducts a study while a worker imports it; put that below `if __name__ == "__main__":`.'
+        )
     if scale not in SCALES:
         raise InvalidArgument(f'`scale` is {scale!r}; it is "smoke", "default" or "full".')
     asked = what if isinstance(what, Study) else find_study(what).at_scale(scale)
     if seeds is not None:
         asked = asked.with_seeds(seeds)
-    files = [what] if isinstance(what, str) and what.endswith(".py") else []
-    grid = Grid(asked, context or Context())
-    cite_study(
-        grid
-    )  # a source that is not in the bibliography is an error before anything is begun
-    _do(grid, launcher or Local(), context or Context(), files)
+    context = context or Context()
+    grid = Grid(asked, context)
+    cite_study(grid)  # a source that the bibliography lacks is an error before anything is begun
+    if out is not None:
+        check_out(Path(out) / asked.kind)
+    _do(grid, launcher or Local(), context, needed_modules(grid))
     outcome = Outcome.of(grid, collected(grid, scale))
     if out is not None:
         outcome.write(Path(out))
@@ -72,22 +78,59 @@ def study(
 
 
 def collected(grid: Grid, scale: Scale) -> Found:
-    """Return what the methods of a study found, in the order of its arms, replicas and rows."""
+    """Return what the methods of a study found, in the order of its arms, replicas and rows.
+
+    Raises:
+        StudyIncomplete: results are not there any more, or damaged.
+        InvalidArgument: a label is also a column of a table.
+    """
     rows: dict[str, list[dict[str, Cell]]] = {}
-    for replica in grid.replicas:
-        front = replica.labelled()
-        for method in replica.arm.methods:
-            known = method.known(replica.run)
-            assert known is not None
-            for name, table in known.tables.items():
-                rows.setdefault(f"{method.kind}/{name}", []).extend(
-                    {**front, **row} for row in table.rows()
-                )
-    frames = {name: pandas.DataFrame(Table.from_rows(each).columns) for name, each in rows.items()}
+    columns: dict[str, dict[str, None]] = {}
+    for replica, method, front in _asked(grid):
+        known = method.known(replica.run)
+        if known is None:
+            raise StudyIncomplete(
+                f"What {method.kind} found in {replica.run.name} is missing or damaged; the same command makes it anew."
+            )
+        for name, table in known.tables.items():
+            full = f"{method.kind}/{name}"
+            _check_front(front, table, full)
+            columns.setdefault(full, {}).update(dict.fromkeys([*front, *table.columns]))
+            rows.setdefault(full, []).extend({**front, **row} for row in table.rows())
+    frames = {
+        name: pandas.DataFrame({each: [row.get(each) for row in rows[name]] for each in heads})
+        for name, heads in columns.items()
+    }
     return Found(frames, scale)
 
 
-def _do(grid: Grid, launcher: Launcher, context: Context, files: list[str]) -> None:
+def _asked(grid: Grid) -> Iterator[tuple[Replica, Method, dict[str, Cell]]]:
+    """Yield every method of every replica with what stands in front of its rows.
+
+    Where an arm has several methods of one kind, the column `method` says which.
+    """
+    several = {
+        method.kind
+        for arm in grid.arms
+        for method in arm.methods
+        if any(each.kind == method.kind and each != method for each in arm.methods)
+    }
+    for replica in grid.replicas:
+        for method in dict.fromkeys(replica.arm.methods):
+            which = {"method": label(method)} if method.kind in several else {}
+            yield replica, method, {**replica.labelled(), **which}
+
+
+def _check_front(front: Mapping[str, Cell], table: Table, name: str) -> None:
+    for each in front:
+        if each in table.columns:
+            raise InvalidArgument(
+                f"The label `{each}` is also a column of the table `{name}`: call the label something else."
+                " What was trained and computed stays as it is."
+            )
+
+
+def _do(grid: Grid, launcher: Launcher, context: Context, modules: list[Module]) -> None:
     """Do what is missing, with one bar over all of it.
 
     Raises: as `study`.
@@ -98,7 +141,7 @@ def _do(grid: Grid, launcher: Launcher, context: Context, files: list[str]) -> N
     _check_data(grid, context)
     total = sum(map(len, waves))
     with progress(grid.study.kind, total, "jobs", context.progress) as bar:
-        failures = launcher.launch(waves, replace(context, progress=False), files, bar.update)
+        failures = launcher.launch(waves, replace(context, progress=False), modules, bar.update)
     if failures:
         raise StudyIncomplete(_told(failures, total))
 

@@ -4,7 +4,7 @@ import traceback
 from dataclasses import dataclass
 from typing import Any, final
 
-from surplus.base import RunBusy, StorageFailure, SurplusError, decode, encode
+from surplus.base import InvalidArgument, RunBusy, StorageFailure, SurplusError, decode, encode
 from surplus.methods import Context, Method, train_all
 from surplus.store import Failure
 from surplus.training import Spec
@@ -21,14 +21,17 @@ class Job:
     """Who asked for the runs."""
     train: tuple[tuple[Spec, int], ...] = ()
     """Specs with seeds."""
-    apply: tuple[tuple[str, Method], ...] = ()
-    """Names of runs, each with a method."""
+    apply: tuple[tuple[str, int, Method], ...] = ()
+    """Fingerprints and seeds of runs, each with a method."""
 
     def do(self, context: Context) -> None:
         """Do what is not done yet."""
         train_all(self.train, context, self.made_by)
-        for name, method in self.apply:
-            method.apply(context.store.find(name), context)
+        for fingerprint, seed, method in self.apply:
+            run = context.store.run(fingerprint, seed)
+            if not run.is_sealed():
+                raise InvalidArgument(f"{run.name} was not trained to its end.")
+            method.apply(run, context)
 
     def attempt(self, context: Context) -> Failure | None:
         """Do it and return why that failed, if it did.
@@ -53,7 +56,7 @@ class Job:
             "title": self.title,
             "made_by": self.made_by,
             "train": [[encode(spec), seed] for spec, seed in self.train],
-            "apply": [[name, encode(method)] for name, method in self.apply],
+            "apply": [[address, seed, encode(method)] for address, seed, method in self.apply],
         }
 
     @classmethod
@@ -63,5 +66,7 @@ class Job:
             title=data["title"],
             made_by=data["made_by"],
             train=tuple((decode(Spec, spec), seed) for spec, seed in data["train"]),
-            apply=tuple((name, decode(Method, method)) for name, method in data["apply"]),
+            apply=tuple(
+                (address, seed, decode(Method, method)) for address, seed, method in data["apply"]
+            ),
         )

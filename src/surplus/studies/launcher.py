@@ -8,6 +8,8 @@ from surplus.methods import Context
 from surplus.store import Failure
 from surplus.studies.job import Job
 
+WORKER = "SURPLUS_WORKER"
+"""The environment variable by which a process knows that it works for a launcher."""
 Watch = Callable[[int, str], None]
 """Is told how many jobs are done, and what is being done."""
 
@@ -24,17 +26,22 @@ class Launcher(Family):
 
     @abstractmethod
     def launch(
-        self, waves: Sequence[Sequence[Job]], context: Context, files: Sequence[str], watch: Watch
+        self,
+        waves: Sequence[Sequence[Job]],
+        context: Context,
+        modules: Sequence[tuple[str, str | None]],
+        watch: Watch,
     ) -> list[Failure]:
         """Do all jobs; those that fail do not keep the others from being done.
 
         Args:
             waves: The jobs.
             context: Where to work.
-            files: Python files that other processes have to import first, for members defined there.
+            modules: Names and files of what other processes have to import first, for members defined there.
             watch: What to tell of the progress.
 
         Raises:
+            InvalidArgument: other processes cannot be started, or cannot import a module.
             StorageFailure: the disk is full or the folder cannot be written.
             KeyboardInterrupt: Ctrl-C was pressed; what was done is kept.
         """

@@ -1,9 +1,10 @@
 """The ledger: every claim of every study, with the verdict where the study was conducted."""
 
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 
-from surplus.base import Cell, Table, members
+from surplus.base import Cell, CorruptFile, InvalidArgument, Table, members
 from surplus.store.files import write_whole
 from surplus.studies import questions as _questions  # noqa: F401 - enters the studies into their register
 from surplus.studies.claim import THEORIES
@@ -26,6 +27,7 @@ COLUMNS = (
     "n",
     "scale",
 )
+TITLE = "# The ledger of claims"
 NOT_CONDUCTED = "not conducted"
 
 
@@ -36,12 +38,16 @@ def ledger(folder: Path) -> Table:
 
     Args:
         folder: Where `study` wrote, a folder of each study's name.
+
+    Raises:
+        CorruptFile: a `claims.csv` there is damaged.
     """
     rows: list[dict[str, Cell]] = []
     conducted = {path.parent.name: path for path in sorted(folder.glob("*/claims.csv"))}
     for kind, study in members(Study).items():
         path = conducted.pop(kind, None)
-        rows += _claimed(kind, study) if path is None else _read(path)
+        found = {} if path is None else {str(row["claim"]): row for row in _read(path)}
+        rows += [found.get(str(row["claim"]), row) for row in _claimed(kind, study)]
     for path in conducted.values():
         rows += _read(path)
     return Table({name: [row.get(name) for row in rows] for name in COLUMNS})
@@ -50,11 +56,18 @@ def ledger(folder: Path) -> Table:
 def write_ledger(folder: Path) -> Table:
     """Write ledger (`README.md`) and synthesis (`synthesis.md`) of the outcomes in a folder; return the ledger.
 
+    A `README.md` there that is no ledger is somebody's: it is left alone, and the ledger is called `ledger.md`.
+
     Raises:
+        CorruptFile: a `claims.csv` there is damaged.
         StorageFailure: the disk is full or the folder cannot be written.
     """
     table = ledger(folder)
-    write_whole(folder / "README.md", f"# The ledger of claims\n\n{ledger_page(table)}".encode())
+    page = folder / "README.md"
+    if page.exists() and not page.read_text(errors="replace").startswith(TITLE):
+        page = folder / "ledger.md"
+        warnings.warn(f"README.md is not a ledger and is left alone: see {page}.", stacklevel=2)
+    write_whole(page, f"{TITLE}\n\n{ledger_page(table)}".encode())
     head = (
         "# Where does redundancy come from?\n\nEach theory below predicts something that the others do not."
         " The study `synthesis` measures one prediction of each on the same networks.\n\n"
@@ -109,7 +122,16 @@ def _verdict(row: Mapping[str, Cell]) -> str:
 
 
 def _read(path: Path) -> list[dict[str, Cell]]:
-    return list(Table.from_csv(path.read_text(encoding="utf-8")).rows())
+    try:
+        table = Table.from_csv(path.read_text(encoding="utf-8"))
+    except (InvalidArgument, OSError, ValueError) as broken:
+        raise CorruptFile(f"{path} is damaged: {broken} Conduct the study again.") from broken
+    if len(table) and not {"study", "claim", "sentence", "verdict"} <= set(table.columns):
+        raise CorruptFile(
+            f"{path} is damaged, or no table of claims: its columns are {', '.join(table.columns)}."
+            " Conduct the study again."
+        )
+    return list(table.rows())
 
 
 def _claimed(kind: str, study: type[Study]) -> list[dict[str, Cell]]:

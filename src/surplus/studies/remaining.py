@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 
-from surplus.methods import Method
 from surplus.store import Run
 from surplus.studies.grid import Grid
 from surplus.studies.job import Job
@@ -20,21 +19,15 @@ def remaining(grid: Grid, num_workers: int) -> list[list[Job]]:
     made_by = f"study {grid.study.kind}"
     todo = [each for each in grid.specs().values() if not each[2].is_sealed()]
     waves = [_trainings(wave, made_by, num_workers) for wave in _generations(todo)]
-    computations: dict[str, list[Method]] = {}
-    titles: dict[str, str] = {}
-    for replica, method in grid.computations():
-        if not replica.done(method):
-            computations.setdefault(replica.run.name, []).append(method)
-            titles[replica.run.name] = ", ".join(map(str, replica.arm.labels.values()))
     waves.append(
         [
             Job(
-                title=f"{method.kind} of {titles[name]}",
+                title=f"{method.kind} of {', '.join(map(str, replica.arm.labels.values()))}",
                 made_by=made_by,
-                apply=((name, method),),
+                apply=((replica.run.fingerprint, replica.run.seed, method),),
             )
-            for name, methods in computations.items()
-            for method in methods
+            for replica, method in grid.computations()
+            if not replica.done(method)
         ]
     )
     return [wave for wave in waves if wave]
@@ -49,7 +42,8 @@ def _generations(todo: Sequence[Trainee]) -> list[list[Trainee]]:
         ready = [each for each in left if each[0].start is None or each[0].start.run not in unmade]
         ready = ready or left  # a circle cannot be trained; the trainings themselves say so
         waves.append(ready)
-        left = [each for each in left if each not in ready]
+        begun = {run.name for _, _, run in ready}
+        left = [each for each in left if each[2].name not in begun]
     return waves
 
 

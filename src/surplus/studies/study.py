@@ -6,10 +6,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Self, final
 
-from surplus.base import Family, InvalidArgument, label
+from surplus.base import Family, InvalidArgument, SurplusError, label
 from surplus.studies.arm import Arm
 from surplus.studies.claim import SCALES, Claim, Scale
-from surplus.studies.evidence import Evidence
+from surplus.studies.evidence import Evidence, undecided
 from surplus.studies.found import Found
 
 if TYPE_CHECKING:
@@ -51,8 +51,20 @@ class Study(Family):
     @final
     @classmethod
     def at_scale(cls, scale: Scale) -> Self:
-        """Return the study at one of its scales."""
+        """Return the study at one of its scales.
+
+        Raises:
+            InvalidArgument: the scale names a field that the study does not have, or it has no `seeds`.
+        """
+        known = [each.name for each in fields(cls)]  # type: ignore[arg-type]
+        if "seeds" not in known:
+            raise InvalidArgument(f"`{cls.__name__}` has no field `seeds`; every study has one.")
         changes = {"smoke": cls.smoke, "default": {}, "full": cls.full}[scale]
+        for name in changes:
+            if name not in known:
+                raise InvalidArgument(
+                    f"`{cls.__name__}.{scale}` sets `{name}`, but its fields are {', '.join(known)}."
+                )
         return replace(cls(), **changes)  # type: ignore[type-var]
 
     @final
@@ -70,11 +82,16 @@ class Study(Family):
     @classmethod
     def claims(cls) -> tuple[Claim, ...]:
         """Return the claims in the order in which they stand in the file."""
-        return tuple(each.claim for each in vars(cls).values() if hasattr(each, "claim"))
+        found = (getattr(each, "claim", None) for each in vars(cls).values())
+        return tuple(each for each in found if isinstance(each, Claim))
 
     @final
     def evidence(self, found: Found) -> dict[Claim, Evidence]:
-        """Test every claim on what was found."""
+        """Test every claim on what was found.
+
+        Raises:
+            InvalidArgument: a test does not fit the tables, or does not return evidence.
+        """
         return {each: _tested(self, each, found) for each in self.claims()}
 
     @final
@@ -98,8 +115,17 @@ def _said(value: Any) -> str:
 
 
 def _tested(study: Study, claim: Claim, found: Found) -> Evidence:
-    test = getattr(study, claim.name.replace("-", "_"))
-    evidence: Evidence = test(found)
-    if SCALES.index(found.scale) < SCALES.index(claim.needs):
-        return replace(evidence, verdict="undecided", reason=f"smaller scale: {found.scale}")
-    return evidence
+    """Test a claim; at a scale that is too small for it, there may be no number."""
+    small = SCALES.index(found.scale) < SCALES.index(claim.needs)
+    reason = f"smaller scale: {found.scale}"
+    try:
+        evidence = getattr(study, claim.function)(found)
+    except SurplusError as wrong:
+        if small:
+            return undecided("what the claim is about", reason)
+        raise InvalidArgument(f"The claim `{claim.name}` cannot be tested: {wrong}") from wrong
+    if not isinstance(evidence, Evidence):
+        raise InvalidArgument(
+            f"The test of the claim `{claim.name}` returned {type(evidence).__name__}, not `Evidence`."
+        )
+    return replace(evidence, verdict="undecided", reason=reason) if small else evidence

@@ -40,7 +40,8 @@ def markdown(outcome: "Outcome", tables: Mapping[str, Table], figures: Sequence[
 
 def markdown_table(names: Sequence[str], rows: Iterable[Mapping[str, Cell]]) -> list[str]:
     """Return the lines of a table."""
-    lines = [f"| {' | '.join(names)} |", "|" + "---|" * len(names)]
+    heads = " | ".join(map(_shown, names))
+    lines = [f"| {heads} |", "|" + "---|" * len(names)]
     for row in rows:
         cells = [_shown(row[name]) for name in names]
         lines.append(f"| {' | '.join(cells)} |")
@@ -56,4 +57,4 @@ def _shown(cell: Cell) -> str:
         return ""
     if isinstance(cell, float):
         return f"{cell:.4g}"
-    return str(cell).replace("|", "\\|")
+    return " ".join(str(cell).replace("|", "\\|").split())

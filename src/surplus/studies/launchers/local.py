@@ -22,7 +22,11 @@ class Local(Launcher):
     """
 
     def launch(
-        self, waves: Sequence[Sequence[Job]], context: Context, files: Sequence[str], watch: Watch
+        self,
+        waves: Sequence[Sequence[Job]],
+        context: Context,
+        modules: Sequence[tuple[str, str | None]],
+        watch: Watch,
     ) -> list[Failure]:
         """Do all jobs; see `Launcher.launch`."""
         failures = []
