@@ -71,6 +71,7 @@ def run(words: Sequence[str]) -> int:
 def _conducted(arguments: Arguments, scale: "Scale") -> int:
     from surplus.studies import Launcher
     from surplus.studies import study as conduct
+    from surplus.studies.ledger import write_ledger
 
     assert arguments.name is not None
     outcome = conduct(
@@ -81,6 +82,7 @@ def _conducted(arguments: Arguments, scale: "Scale") -> int:
         launcher=member(Launcher, arguments.launcher),
     )
     into = outcome.write(arguments.out)
+    write_ledger(arguments.out)
     print(_told(outcome))
     say(f"\nTables, figures and a page are in {into}.")
     return 0

@@ -14,7 +14,7 @@ from surplus.store import Run
 class History(Method):
     """Read the events of one kind out of a run's log; `events` has one row for each.
 
-    Reference: own.
+    Reference: own; decisions/0021-studies.md.
     """
 
     event: str = "evaluation"

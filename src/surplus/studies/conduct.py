@@ -14,7 +14,7 @@ from surplus.studies.grid import Grid
 from surplus.studies.launcher import Launcher
 from surplus.studies.launchers.local import Local
 from surplus.studies.loading import find_study
-from surplus.studies.outcome import Outcome
+from surplus.studies.outcome import Outcome, cite_study
 from surplus.studies.remaining import remaining
 from surplus.studies.study import Study
 from surplus.training import progress
@@ -61,6 +61,9 @@ def study(
         asked = asked.with_seeds(seeds)
     files = [what] if isinstance(what, str) and what.endswith(".py") else []
     grid = Grid(asked, context or Context())
+    cite_study(
+        grid
+    )  # a source that is not in the bibliography is an error before anything is begun
     _do(grid, launcher or Local(), context or Context(), files)
     outcome = Outcome.of(grid, collected(grid, scale))
     if out is not None:

@@ -1,16 +1,31 @@
 """The ledger: every claim of every study, with the verdict where the study was conducted."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from surplus.base import Cell, Table, members
+from surplus.store.files import write_whole
 from surplus.studies import questions as _questions  # noqa: F401 - enters the studies into their register
+from surplus.studies.claim import THEORIES
 from surplus.studies.study import Study
 from surplus.studies.summary import markdown_table
 
 COLUMNS = (
-    "study", "claim", "sentence", "source", "place", "verdict", "reason", "what", "estimate", "lower", "upper", "n",
+    "study",
+    "claim",
+    "sentence",
+    "source",
+    "place",
+    "theory",
+    "verdict",
+    "reason",
+    "what",
+    "estimate",
+    "lower",
+    "upper",
+    "n",
     "scale",
-)  # fmt: skip
+)
 NOT_CONDUCTED = "not conducted"
 
 
@@ -32,6 +47,22 @@ def ledger(folder: Path) -> Table:
     return Table({name: [row.get(name) for row in rows] for name in COLUMNS})
 
 
+def write_ledger(folder: Path) -> Table:
+    """Write ledger (`README.md`) and synthesis (`synthesis.md`) of the outcomes in a folder; return the ledger.
+
+    Raises:
+        StorageFailure: the disk is full or the folder cannot be written.
+    """
+    table = ledger(folder)
+    write_whole(folder / "README.md", f"# The ledger of claims\n\n{ledger_page(table)}".encode())
+    head = (
+        "# Where does redundancy come from?\n\nEach theory below predicts something that the others do not."
+        " The study `synthesis` measures one prediction of each on the same networks.\n\n"
+    )
+    write_whole(folder / "synthesis.md", f"{head}{synthesis_page(table)}".encode())
+    return table
+
+
 def ledger_page(table: Table) -> str:
     """Return the ledger as Markdown: a line for each claim, below its study."""
     verdicts = [row["verdict"] for row in table.rows()]
@@ -45,13 +76,36 @@ def ledger_page(table: Table) -> str:
             "study": row["study"],
             "claim": row["sentence"],
             "source": ", ".join(filter(None, (str(row["source"] or ""), str(row["place"] or "")))),
-            "verdict": f"**{row['verdict']}**" + (f" ({row['reason']})" if row["reason"] else ""),
+            "verdict": _verdict(row),
             "number": _number(row),
         }
         for row in table.rows()
     ]
     lines = markdown_table(["study", "claim", "source", "verdict", "number"], rows)
     return "\n".join([f"{len(table)} claims: {counted}.", "", *lines]) + "\n"
+
+
+def synthesis_page(table: Table) -> str:
+    """Return the claims that tell theories apart as Markdown: theory, prediction, verdict."""
+    lines = []
+    for theory, sentence in THEORIES.items():
+        rows = [
+            {
+                "prediction": row["sentence"],
+                "study": row["study"],
+                "verdict": _verdict(row),
+                "number": _number(row),
+            }
+            for row in table.where(theory=theory).rows()
+        ]
+        lines += [f"## {theory.capitalize()}: {sentence}", ""]
+        lines += markdown_table(["prediction", "study", "verdict", "number"], rows) if rows else []
+        lines += ["" if rows else "No claim tests it yet.\n"]
+    return "\n".join(lines)
+
+
+def _verdict(row: Mapping[str, Cell]) -> str:
+    return f"**{row['verdict']}**" + (f" ({row['reason']})" if row["reason"] else "")
 
 
 def _read(path: Path) -> list[dict[str, Cell]]:
@@ -66,13 +120,14 @@ def _claimed(kind: str, study: type[Study]) -> list[dict[str, Cell]]:
             "sentence": each.sentence,
             "source": each.source,
             "place": each.place,
+            "theory": each.theory,
             "verdict": NOT_CONDUCTED,
         }
         for each in study.claims()
     ]
 
 
-def _number(row: dict[str, Cell]) -> str:
+def _number(row: Mapping[str, Cell]) -> str:
     if row["estimate"] is None:
         return str(row["what"] or "")
     interval = "" if row["lower"] is None else f", {row['lower']:.3g} to {row['upper']:.3g}"

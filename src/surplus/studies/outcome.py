@@ -113,6 +113,7 @@ class Outcome:
             "sentence": claim.sentence,
             "source": claim.source,
             "place": claim.place,
+            "theory": claim.theory,
             "verdict": evidence.verdict,
             "reason": evidence.reason,
             "what": evidence.what,

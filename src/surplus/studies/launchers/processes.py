@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import final
 
 from surplus.base import InvalidArgument, StorageFailure, register
 from surplus.methods import Context
@@ -74,6 +75,7 @@ class Processes(Launcher):
             owner.release()
 
 
+@final
 class _Team:
     """The worker processes."""
 
