@@ -73,7 +73,7 @@ class IntrinsicDimension(Method):
         """Train the baselines and the networks in subspaces.
 
         Raises:
-            InvalidArgument: the run itself was trained in a random subspace.
+            InvalidArgument: the run itself was trained in a random subspace, or on a task without labels.
         """
         spec = spec_of(run)
         if subspace_of(spec.training.optimizer) is not None:
@@ -194,10 +194,11 @@ def _summary(found: list[int | None], size: int) -> dict[str, Any]:
 def _accuracies(run: Run, context: Context) -> dict[str, float]:
     model, _ = model_of(run)
     parts = context.parts(spec_of(run).task)
-    return {
-        f"{part}_accuracy": performance(model, getattr(parts, part)).accuracy
-        for part in ("validation", "test")
+    loss = spec_of(run).task.loss
+    found = {
+        part: performance(model, getattr(parts, part), loss) for part in ("validation", "test")
     }
+    return {f"{part}_accuracy": each.hits() / each.num_examples for part, each in found.items()}
 
 
 def _mean(rows: Sequence[dict[str, Cell]], name: str) -> float:

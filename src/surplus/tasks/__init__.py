@@ -1,7 +1,8 @@
 """What networks learn: local readers of real data sets, with label noise, random labels and subsets.
 
 What lives here: one data set per file; `Classification`, the template they fill, with its options `Split` and `Labels`;
-`Images`, a data set as published; `DataFile` and `read_file`, its checked files; `ImagePart`, a part held in memory.
+`Images`, a data set as published; `DataFile` and `read_file`, its checked files; `ImagePart`, a part held in memory;
+in `losses`, what training makes small, one per file.
 May import: `base`.
 To add a data set: one file with a final member of `Classification` that says its constants and how to `read` itself.
 """
