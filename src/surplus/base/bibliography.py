@@ -23,8 +23,8 @@ def cite(thing: Any) -> str:
     """Return the BibTeX entries of the papers behind a thing.
 
     Args:
-        thing: A member of a family or its class (a score, net, task ...), a spec that nests such members, a list of
-            these, or a key of the bibliography. For a run: `cite(spec_of(run))`.
+        thing: A member of a family or its class (a score, net, task ...), a spec that nests such members, a key of
+            the bibliography, or a list of these. For a run: `cite(spec_of(run))`.
 
     Raises:
         InvalidArgument: something else.
@@ -40,7 +40,9 @@ def cite(thing: Any) -> str:
             f"`cite` takes a score, net, task, method, spec or key; this is a {type(thing).__name__}."
             " For a run, cite its spec: `cite(spec_of(run))`."
         )
-    keys = [thing] if isinstance(thing, str) else list(dict.fromkeys(_keys(thing)))
+    things = thing if isinstance(thing, list | tuple) else [thing]
+    found = [key for each in things for key in ([each] if isinstance(each, str) else _keys(each))]
+    keys = list(dict.fromkeys(found))
     known = bibliography()
     for key in keys:
         if key not in known:

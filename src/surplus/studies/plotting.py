@@ -88,7 +88,7 @@ def lines(
             rows = part if by is None else part[part[by] == name]
             if len(rows):
                 _line(axis, rows, x, y, replica, str(name) if by else None, number)
-        axis.set_title(", ".join(map(str, values)))
+        axis.set_title(", ".join(map(_titled, keys, values)))
         if "x" in log:
             axis.set_xscale("log")
         if "y" in log:
@@ -123,6 +123,11 @@ def image_bytes(figure: Figure, kind: Literal["svg", "pdf", "png"]) -> bytes:
     with mpl.rc_context(STYLE):
         figure.savefig(buffer, format=kind, metadata=nameless)
     return buffer.getvalue()
+
+
+def _titled(name: str, value: object) -> str:
+    """Return what a panel shows: a word says it alone, a number needs its name."""
+    return value if isinstance(value, str) else f"{name} {value}"
 
 
 def _line(

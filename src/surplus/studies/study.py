@@ -1,11 +1,12 @@
 """The family of studies: a question, the runs that could answer it, and the claims that are tested on them."""
 
+import inspect
 from abc import abstractmethod
 from collections.abc import Iterable, Mapping
 from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Self, final
 
-from surplus.base import Family, InvalidArgument
+from surplus.base import Family, InvalidArgument, label
 from surplus.studies.arm import Arm
 from surplus.studies.claim import SCALES, Claim, Scale
 from surplus.studies.evidence import Evidence
@@ -49,23 +50,21 @@ class Study(Family):
 
     @final
     @classmethod
-    def at_scale(cls, scale: Scale, seeds: int | None = None) -> Self:
-        """Return the study at one of its scales.
+    def at_scale(cls, scale: Scale) -> Self:
+        """Return the study at one of its scales."""
+        changes = {"smoke": cls.smoke, "default": {}, "full": cls.full}[scale]
+        return replace(cls(), **changes)  # type: ignore[type-var]
 
-        Args:
-            scale: "smoke", "default" or "full".
-            seeds: How many replicas; None takes what belongs to the scale.
+    @final
+    def with_seeds(self, seeds: int) -> Self:
+        """Return the study with another number of replicas.
 
         Raises:
-            InvalidArgument: fewer than one replica.
+            InvalidArgument: fewer than one.
         """
-        changes = {"smoke": cls.smoke, "default": {}, "full": cls.full}[scale]
-        study = replace(cls(), **changes)  # type: ignore[type-var]
-        if seeds is None:
-            return study
         if seeds < 1:
             raise InvalidArgument(f"`seeds` is {seeds}; a study needs at least one replica.")
-        return replace(study, seeds=seeds)  # type: ignore[type-var]
+        return replace(self, seeds=seeds)  # type: ignore[type-var]
 
     @final
     @classmethod
@@ -79,9 +78,23 @@ class Study(Family):
         return {each: _tested(self, each, found) for each in self.claims()}
 
     @final
-    def settings(self) -> dict[str, Any]:
-        """Return the fields by name."""
-        return {each.name: getattr(self, each.name) for each in fields(self)}  # type: ignore[arg-type]
+    def settings(self) -> dict[str, str]:
+        """Return the fields by name, in words."""
+        return {each.name: _said(getattr(self, each.name)) for each in fields(self)}  # type: ignore[arg-type]
+
+    @final
+    @classmethod
+    def protocol(cls) -> str:
+        """Return what is done: the docstring, without indentation."""
+        return inspect.cleandoc(cls.__doc__ or "")
+
+
+def _said(value: Any) -> str:
+    if isinstance(value, Family):
+        return label(value)
+    if isinstance(value, tuple | list):
+        return ", ".join(map(_said, value))
+    return str(value)
 
 
 def _tested(study: Study, claim: Claim, found: Found) -> Evidence:
