@@ -4,7 +4,7 @@ What lives here:
 - `Data`, what the engines are given, `batches` of it (`pairs`: as they are), and a `Sample` as `sampled` draws it
   (`draw`: with the numbers of the examples); `activations`, the outputs of a group's units, and `by_example`, which
   shapes them; `are_labels`;
-- `Removals`, the loss and accuracy after every removal of units, with its `Singles`, and the `removal_macs` that one
+- `Removals`, the loss and accuracy after every removal of units, with its `Singles` and `Pairs`, and the `removal_macs` that one
   takes; `Downstream`, a chain taken apart at one layer; `agreement` of masked networks with the network itself, an
   `Agreement`; `Answers`, data whose targets are a network's own; what a model gives `evaluated`;
 - `stand_ins`, removed units as combinations of the kept ones, fitted to activations;
@@ -31,7 +31,7 @@ from surplus.passes.linking import linked
 from surplus.passes.margins import Margins, margins
 from surplus.passes.path_norm import path_norm
 from surplus.passes.performance import Performance, performance
-from surplus.passes.removals import Removals, Singles, removal_macs
+from surplus.passes.removals import Pairs, Removals, Singles, removal_macs
 from surplus.passes.sampling import Sample, draw, sampled
 from surplus.passes.standing_in import stand_ins
 from surplus.passes.taps import activations, by_example
@@ -44,6 +44,7 @@ __all__ = [
     "Downstream",
     "Estimate",
     "Margins",
+    "Pairs",
     "Performance",
     "Quantity",
     "Reached",
