@@ -1,9 +1,9 @@
 """Every two units removed together, exactly: the sums over images from which effects and interactions follow.
 
-On an image, the interaction of two units is l_ij - l_i - l_j + l, with l the loss and indices for what is removed. It is
-zero unless both fire, so an image only visits the pairs of units that fire on it. The pre-activations without both
-differ from those without one by a term that is at hand: all pairs of one image are a few shifts of its list of terms
-against itself, each pair once, and each state costs one subtraction and whatever follows.
+On an image, the interaction of two units is l_ij - l_i - l_j + l, where l is the loss and indices say what is removed.
+It is zero unless both fire, so an image only visits the pairs of units that fire on it. The pre-activations without
+both differ from those without one by a term that is at hand: all pairs of one image are a few shifts of its list of
+terms against itself, each pair once, and each state costs one subtraction and whatever follows.
 """
 
 from collections.abc import Iterable
@@ -16,22 +16,22 @@ from torch import Tensor
 from surplus.passes.downstream import Downstream
 from surplus.passes.judging import judge_
 
-ELEMENTS = 1 << 18  # of the states at hand: a megabyte of float32, so that they stay in the cache
+ELEMENTS = 1 << 20  # of the states at hand; fewer of them cost more calls than they spare the cache
 
 
 class Visited(NamedTuple):
     """Some images, and what each of the units visited on them adds to the next layer's pre-activations."""
 
-    full: Float[Tensor, "images *state"]
+    full: Float[Tensor, "images ..."]
     """The pre-activations with all units."""
-    terms: Float[Tensor, "visits images *state"]
+    terms: Float[Tensor, "visits images ..."]
     """What to take off for each visit; their number is odd."""
     unit: Int[Tensor, "visits images"]
     """Which unit is visited; the number of units stands for none, whose term is zero."""
     firing: Bool[Tensor, "visits images"]
     """Whether that unit is not silent."""
     targets: Int[Tensor, " images"]
-    empty: Float[Tensor, "1 *state"]
+    empty: Float[Tensor, "1 ..."]
     """The pre-activations of an image on which no unit fires: the next layer's bias."""
 
 
@@ -68,9 +68,9 @@ class PairSums:
 
     def add_changes(
         self,
-        unit: Int[Tensor, "*visits"],
-        lost: Float[Tensor, "*visits"],
-        hits: Float[Tensor, "*visits"],
+        unit: Int[Tensor, "..."],
+        lost: Float[Tensor, "..."],
+        hits: Float[Tensor, "..."],
     ) -> None:
         """Take in what single removals change."""
         where = unit.reshape(-1).cpu()
@@ -84,10 +84,10 @@ class PairSums:
 
     def add_interactions(
         self,
-        first: Int[Tensor, "*pairs"],
-        second: Int[Tensor, "*pairs"],
-        lost: Float[Tensor, "*pairs"],
-        hits: Float[Tensor, "*pairs"],
+        first: Int[Tensor, "..."],
+        second: Int[Tensor, "..."],
+        lost: Float[Tensor, "..."],
+        hits: Float[Tensor, "..."],
     ) -> None:
         """Take in the interactions of pairs of units, in one of their two orders."""
         where = (first * (self.num_units + 1) + second).reshape(-1).cpu()
@@ -147,7 +147,7 @@ def _add_block(sums: PairSums, down: Downstream, block: Visited) -> None:
             # What is left without the only two units that fire is the bias, not a rounding error.
             outputs = outputs.contiguous()
             outputs[:, (exact & _shifted(exactly, start, num)).flatten()] = bare
-        found = judge_(outputs, block.targets.repeat(num * visits))
+        found = judge_(outputs, block.targets.expand(num * visits, -1).reshape(-1))
         pair_lost, pair_hits = (each.double().view(num, visits, images) for each in found)
         sums.add_interactions(
             block.unit.expand(num, -1, -1),
@@ -158,7 +158,7 @@ def _add_block(sums: PairSums, down: Downstream, block: Visited) -> None:
 
 
 def _judged(
-    down: Downstream, states: Float[Tensor, "states *state"], targets: Int[Tensor, " images"]
+    down: Downstream, states: Float[Tensor, "states ..."], targets: Int[Tensor, " images"]
 ) -> tuple[Float[Tensor, " states"], Float[Tensor, " states"]]:
     outputs = down.outputs(states.clone())
     lost, hits = judge_(outputs, targets.repeat(len(states) // len(targets)))
