@@ -90,12 +90,17 @@ def test_what_failed_is_told_and_the_rest_is_kept(tmp_path):
     with pytest.raises(
         StudyIncomplete, match=r"(?s)2 of 5 pieces of work failed, .*misbehave of 1: .*fell off"
     ) as told:
-        study(Composed(given=given), context=where, out=tmp_path / "out")
+        study(Composed(given=given), context=where)
     assert "the same command goes on from there" in str(told.value)
-    assert not (tmp_path / "out").exists()
     flag.unlink()
-    study(Composed(given=given), context=where, out=tmp_path / "out")
-    assert (tmp_path / "out" / "composed" / "study.json").exists()
+    assert len(study(Composed(given=given), context=where).found["misbehave/deeds"]) == 2
+
+
+def test_a_study_that_cannot_be_written_down_is_refused_before_training(tmp_path):
+    given = (arm(Flip(), a=1),)  # labels are a dictionary
+    with pytest.raises(InvalidArgument, match="cannot hold a dict"):
+        study(Composed(given=given), context=context(tmp_path), out=tmp_path / "out")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_source_that_nobody_knows_is_an_error_before_training(tmp_path):

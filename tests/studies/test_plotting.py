@@ -80,3 +80,11 @@ def test_nothing_to_draw_is_said():
 def test_panels_stand_in_rows():
     figure, axes = panels(5, columns=2)
     assert len(axes) == 5 == len(figure.axes)
+
+
+def test_titles_and_legends_are_no_larger_than_the_rest_and_numbers_have_their_name():
+    figure = lines(FRAME.assign(width=32), "x", "y", by="width", across="net")
+    (entry,) = figure.legends[0].get_texts()
+    assert entry.get_text() == "width 32"
+    sizes = {entry.get_fontsize(), *(axis.title.get_fontsize() for axis in figure.axes)}
+    assert sizes == {figure.axes[0].xaxis.label.get_fontsize()}
