@@ -3,7 +3,7 @@
 What lives here:
 - `Data`, what the engines are given, `batches` of it (`pairs`: as they are), and a `Sample` as `sampled` draws it
   (`draw`: with the numbers of the examples); `activations`, the outputs of a group's units, and `by_example`, which
-  shapes them; `are_labels`;
+  shapes them; `are_labels`, and `check_labels`, which refuses other targets;
 - `Removals`, the loss and accuracy after every removal of units, with its `Singles` and `Pairs`, and the `removal_macs`
   that one takes; `shapley` values of units by it, as a `Shapley`; `Downstream`, a chain taken apart at one layer;
   `agreement` of masked networks with the network itself, an `Agreement`; `Answers`, data whose targets are a network's
@@ -14,18 +14,19 @@ What lives here:
 - `Estimate`: `mean_estimate`, `share_estimate` and the `difference` of two, with their intervals;
 - `linked`, which things hang together; what of each column all others leave `unexplained`, and the `num_directions` of
   a spectrum; `path_norm`, a sum over all paths through a network; `margins` of a classifier's examples, as `Margins`;
+- `order_parameters`, a file with a door of its own: the exact equations of a student that learns from a teacher;
 - folders with doors of their own: `statistics`, the one pass over the data; `geometry` of weight vectors; `ghost`,
   gradients of single examples; `spectra` of weight matrices; `curvature` of the loss.
 
-May import: `base`, `store`, `units`, `masks`, `edits`.
+May import: `base`, `store`, `units`, `tasks`, `masks`, `edits`.
 To add an engine: one file, with its slow oracle under `tests/oracles`.
 """
 
-from surplus.passes.agreeing import Agreement, Answers, agreement, are_labels, evaluated
+from surplus.passes.agreeing import Agreement, Answers, agreement, evaluated
 from surplus.passes.comparison import compare
 from surplus.passes.concentration import gini, rank_correlation
 from surplus.passes.costs import file_bytes, num_macs, num_parameters
-from surplus.passes.data import Data, batches, pairs
+from surplus.passes.data import Data, are_labels, batches, check_labels, pairs
 from surplus.passes.dependence import num_directions, unexplained
 from surplus.passes.downstream import Downstream
 from surplus.passes.estimates import Estimate, difference, mean_estimate, share_estimate
@@ -60,6 +61,7 @@ __all__ = [
     "are_labels",
     "batches",
     "by_example",
+    "check_labels",
     "compare",
     "difference",
     "draw",

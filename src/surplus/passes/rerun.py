@@ -95,7 +95,7 @@ class RerunEngine:
     def _judged(self, kept: Bool[Tensor, " units"]) -> tuple[float, int, int]:
         mask = Mask({self._layer: kept}, "units", self._units)
         judged = performance(masked(self._model, mask), self._data)
-        return judged.loss * judged.num_examples, judged.num_correct, judged.num_examples
+        return judged.loss * judged.num_examples, judged.hits(), judged.num_examples
 
 
 def _without(kept: Bool[Tensor, " units"], *units: Int[Tensor, ""]) -> Bool[Tensor, " units"]:

@@ -4,8 +4,8 @@ What lives here: `frame_potential`, `frame_potential_along` an order, `frame_pot
 `signed_frame_potential`,
 and what they are made of: `directions` and `squared_overlaps`; `pair_cosines`, `nearest` neighbours and
 `mean_cosine_distance`; `SpanningTree`, the components of a weighted graph at every cut-off; `spherical_centres`,
-clusters of directions, and `degrees_to` them; `leading_subspace`, the `principal_degrees` between two,
-`random_degrees`, and `relative_residuals` outside one.
+clusters of directions, and `degrees_to` them; `best_matching` of the units of two layers; `leading_subspace`, the
+`principal_degrees` between two, `random_degrees`, and `relative_residuals` outside one.
 """
 
 from surplus.passes.geometry.gram import (
@@ -15,6 +15,7 @@ from surplus.passes.geometry.gram import (
     frame_potential_bounds,
     squared_overlaps,
 )
+from surplus.passes.geometry.matching import best_matching
 from surplus.passes.geometry.pairs import (
     mean_cosine_distance,
     nearest,
@@ -32,6 +33,7 @@ from surplus.passes.geometry.subspaces import (
 
 __all__ = [
     "SpanningTree",
+    "best_matching",
     "degrees_to",
     "directions",
     "frame_potential",
