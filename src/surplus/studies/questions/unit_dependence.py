@@ -32,15 +32,15 @@ LOGGED = ("largest", "mean", "shapley_largest")
 class UnitDependence(Study):
     """Remove every unit, every two units, and all units in random orders, from trained layers of growing width.
 
-    LeNet-300-100, all hidden layers multiplied by a factor, is trained on MNIST (Adam 1.2e-3, batches of 60), and Conv-2
-    on CIFAR-10 (Adam 2e-4). At the end, on 2,000 images of the validation part that no training saw, the change of the
-    loss is found exactly for each unit alone and for all pairs of units of the layer, and Shapley values are estimated
-    from 16 random orders and their reverses. Both dense layers of LeNet and the second convolution of Conv-2 are looked
-    at; each is taken apart alone, the others whole.
+    LeNet-300-100, all hidden layers multiplied by a factor, is trained on MNIST (Adam 1.2e-3, batches of 60), and
+    Conv-2 on CIFAR-10 (Adam 2e-4). At the end, on 2,000 images of the validation part, which no training saw, the
+    change of the loss is found exactly for each unit alone and for all pairs of units of the layer, and Shapley values
+    are estimated from 16 random orders and their reverses. Both dense layers of LeNet and the second convolution of
+    Conv-2 are looked at; each is taken apart alone, the others whole.
 
-    Slopes are those of straight lines over the widths, fitted for each seed: of logarithms to base 2 for the largest and
-    the mean change, of the coefficient itself for Gini's. Correlations are ranks within one layer of one network, then
-    averaged over the widths of a seed. So n counts seeds, and intervals are Student's over them.
+    Slopes are those of straight lines over the widths, fitted for each seed: of logarithms to base 2 for the largest
+    and the mean change, of the coefficient itself for Gini's. Correlations are of ranks within one layer of one
+    network, then averaged over the widths of a seed. So n counts seeds, and intervals are Student's over them.
 
     Reference: own; decisions/0028-units-in-pairs.md.
     By default 4 epochs of MNIST instead of 20, and a quarter of Conv-2's width for 1,500 steps instead of 20,000.
@@ -113,7 +113,7 @@ class UnitDependence(Study):
 
     @claim("What units cost alone sums to less than what their layer costs.")
     def the_whole_exceeds_the_sum(self, found: Found) -> Evidence:
-        """The share of the whole layer's loss that single changes leave unexplained; a tenth would be too small to matter."""
+        """The share of what the whole layer costs that single changes leave unexplained; less than a tenth is none."""
         frame = found["dependence/distribution"]
         frame["rest"] = 1 - frame["sum"] / frame["whole"]
         return all_of(
@@ -125,7 +125,7 @@ class UnitDependence(Study):
 
     @claim("Pairs of units are super-additive on average.")
     def pairs_stand_in(self, found: Found) -> Evidence:
-        """The sum of all interactions as a share of what the whole layer costs; below 1 % they explain nothing of it."""
+        """The sum of all interactions as a share of what the layer costs; below 1 % they explain nothing of it."""
         frame = found["dependence/interactions"]
         frame["share"] = frame["sum"] / frame["whole"]
         return all_of(
