@@ -70,6 +70,7 @@ package: $(VENV)/.dev ## Build wheel and sdist and try the wheel in an empty fol
 bench: $(VENV)/.dev ## Measure: exact ablation, the training loop, cutting, and measures, each beside what others do.
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --group bench
 	$(BIN)/python bench/ablation.py
+	$(BIN)/python bench/pairs.py
 	$(BIN)/python bench/loop.py
 	$(BIN)/python bench/cutting.py
 	$(BIN)/python bench/measures.py
