@@ -280,7 +280,7 @@ class Capacity(Study):
         """Return means over replicas, and how each norm goes with the test error over widths."""
         wide = _wide(found)
         keys = [each for each in KEYS if each != "replica"]
-        means = wide.groupby(keys, sort=False).mean(numeric_only=True).drop(columns="replica")
+        means = wide.drop(columns="replica").groupby(keys, sort=False).mean()
         rows = _rows(found, "width", "true")
         order = rows[[*NAMES.values(), "accuracy gap"]].corrwith(
             rows["test error"], "index", method="kendall"
