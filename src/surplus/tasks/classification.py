@@ -2,7 +2,7 @@
 
 import hashlib
 from abc import abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import ClassVar, NamedTuple, final
 
@@ -103,6 +103,7 @@ class Classification(Task):
         part = published.take(train)
         targets, changed = relabelled(part.targets, self.labels, self.classes)
         part = self._part(part.images, targets, changed)
+        part = replace(part, published=published.targets[train])
         if self.subset is not None:
             part = part.take(_subset(self.subset, len(part)))
         return Parts(
