@@ -10,7 +10,7 @@ INDEX := $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
 PYTEST := $(BIN)/python -m pytest -n 2 --dist worksteal
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-all test-shapes fuzz web lint types fmt package bench clean
+.PHONY: help setup demo test test-all test-shapes fuzz web lint types fmt package bench results clean
 
 help: ## Say what each target does.
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/\1|\2/' | awk -F'|' '{printf "  %-12s %s\n", $$1, $$2}'
@@ -73,6 +73,9 @@ bench: $(VENV)/.dev ## Measure: exact ablation, the training loop, cutting, and 
 	$(BIN)/python bench/loop.py
 	$(BIN)/python bench/cutting.py
 	$(BIN)/python bench/measures.py
+
+results: $(VENV)/.dev ## Conduct every study at its default scale and write docs/results and the README's ledger.
+	$(BIN)/python bench/studies.py
 
 clean: ## Remove the virtual environment and what tools leave behind.
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -13,7 +13,18 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from surplus import interop, masks, measures, methods, nets, scores, tasks, training, viewer
+    from surplus import (
+        interop,
+        masks,
+        measures,
+        methods,
+        nets,
+        scores,
+        studies,
+        tasks,
+        training,
+        viewer,
+    )
     from surplus.base import SurplusError, Table, cite
     from surplus.edits.cutting import cut
     from surplus.edits.edits import Edits
@@ -43,6 +54,7 @@ if TYPE_CHECKING:
     from surplus.passes.targets import keep_to
     from surplus.scores.scoring import score
     from surplus.store import Run, Store
+    from surplus.studies.conduct import study
     from surplus.training.spec import From, Spec, Training
     from surplus.units.find import find_units
     from surplus.units.units import Units
@@ -79,6 +91,7 @@ _HOMES = {
     "passes": ("Removals", "compare", "keep_to", "stand_ins"),
     "scores": ("score",),
     "store": ("Run", "Store"),
+    "studies": ("study",),
     "training": ("From", "Spec", "Training"),
     "units": ("Units", "find_units"),
     "viewer": ("write_report",),
@@ -90,6 +103,7 @@ _ROOMS = (
     "methods",
     "nets",
     "scores",
+    "studies",
     "tasks",
     "training",
     "viewer",
@@ -147,6 +161,8 @@ __all__ = [
     "split",
     "split_",
     "stand_ins",
+    "studies",
+    "study",
     "tasks",
     "train",
     "training",

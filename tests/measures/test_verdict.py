@@ -6,6 +6,7 @@ from torch import nn
 import surplus as sp
 from planted import batches
 from surplus.base import Parts, Table
+from surplus.measures import DeadUnits, RemovableUnits
 from surplus.measures.verdict import verdict
 
 
@@ -114,3 +115,11 @@ def test_a_real_report_speaks_of_every_layer():
     ):
         assert part in words
     assert "None" not in words and "nan" not in words
+
+
+def test_it_names_the_tolerance_that_was_asked_for(mlp):
+    data = batches(40, (6,), 3)
+    told = verdict(sp.measure(mlp, data, by=(DeadUnits(), RemovableUnits(tolerance=0.02))))
+    assert "removable at less than 2 points each" in told
+    told = verdict(sp.measure(mlp, data, by=(DeadUnits(), RemovableUnits())))
+    assert "removable at less than 0.1 point each" in told

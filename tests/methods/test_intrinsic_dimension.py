@@ -131,6 +131,25 @@ def test_what_is_never_enough_has_no_dimension(trained):
     assert found.values["found"]["sparse"]["num_reached"] == 0
 
 
+def test_what_is_memorised_is_judged_on_the_training_examples(trained):
+    run, where = trained
+    found = replace(SMALL, part="train", projections=(Sparse(),)).apply(run, where)
+    curve = found.tables["curve"]
+    model, _ = model_of(run)
+    accuracy = performance(model, where.parts(spec().task).train).accuracy
+    assert curve["train_accuracy"][0] == accuracy
+    assert "validation_accuracy" not in curve.columns
+    assert found.values["enough"] == pytest.approx(0.7 * sum(curve["train_accuracy"][:2]) / 2)
+    for row in found.tables["dimensions"].rows():
+        tried = curve.where(projection="sparse", seed=row["seed"])
+        reached = [
+            dimension
+            for dimension, each in zip(tried["dimension"], tried["train_accuracy"], strict=True)
+            if each >= found.values["enough"]
+        ]
+        assert row["dimension"] == min(reached)
+
+
 def test_digits_take_fewer_directions_than_parameters(tmp_path):
     """A small LeNet on a part of the embedded images: far fewer directions than parameters are enough."""
     training = Training(optimizer=SGD(learning_rate=0.1, momentum=0.9), num_epochs=8)
@@ -159,6 +178,7 @@ def test_settings_that_make_no_search_are_said(tmp_path):
         ({"factor": 1.0}, "`factor` is 1.0; it must be greater than 1"),
         ({"tolerance": -1.0}, "`tolerance` is -1.0; it must not be negative"),
         ({"num_replicas": 0}, "`num_replicas` is 0; it must be at least 1"),
+        ({"part": "test"}, "`part` is 'test'; it must be \"validation\" or"),
         ({"largest": 0}, "`largest` is 0; it must be at least 1"),
     ):
         with pytest.raises(InvalidArgument, match=message):

@@ -23,8 +23,8 @@ def cite(thing: Any) -> str:
     """Return the BibTeX entries of the papers behind a thing.
 
     Args:
-        thing: A member of a family or its class (a score, net, task ...), a spec that nests such members, a list of
-            these, or a key of the bibliography. For a run: `cite(spec_of(run))`.
+        thing: A member of a family or its class (a score, net, task ...), a spec that nests such members, a key of
+            the bibliography, or a list of these. For a run: `cite(spec_of(run))`.
 
     Raises:
         InvalidArgument: something else.
@@ -34,13 +34,16 @@ def cite(thing: Any) -> str:
         >>> print(cite("lecun1998gradient").splitlines()[0])
         @article{lecun1998gradient,
     """
-    is_member = isinstance(thing, type) and issubclass(thing, Family)
-    if not (is_member or isinstance(thing, str | list | tuple) or dataclasses.is_dataclass(thing)):
-        raise InvalidArgument(
-            f"`cite` takes a score, net, task, method, spec or key; this is a {type(thing).__name__}."
-            " For a run, cite its spec: `cite(spec_of(run))`."
-        )
-    keys = [thing] if isinstance(thing, str) else list(dict.fromkeys(_keys(thing)))
+    things = thing if isinstance(thing, list | tuple) else [thing]
+    for each in things:
+        is_member = isinstance(each, type) and issubclass(each, Family)
+        if not (is_member or isinstance(each, str) or dataclasses.is_dataclass(each)):
+            raise InvalidArgument(
+                f"`cite` takes a score, net, task, method, spec or key; this is a {type(each).__name__}."
+                " For a run, cite its spec: `cite(spec_of(run))`."
+            )
+    found = [key for each in things for key in ([each] if isinstance(each, str) else _keys(each))]
+    keys = list(dict.fromkeys(found))
     known = bibliography()
     for key in keys:
         if key not in known:

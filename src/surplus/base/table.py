@@ -159,8 +159,7 @@ class Table:
 def _of_one_type(cells: list[Cell]) -> list[Cell]:
     """Return whole numbers among fractions as fractions: a column has one type."""
     fractions = any(isinstance(cell, float) for cell in cells)
-    whole = (int, float) if fractions else ()
-    return [float(cell) if type(cell) in whole else cell for cell in cells]  # type: ignore[arg-type]
+    return [float(cell) if type(cell) is int and fractions else cell for cell in cells]
 
 
 def _show(cell: Cell) -> str:

@@ -18,8 +18,9 @@ COMMANDS = {
     "measure": "Say how redundant a network is, where, and of what kind.",
     "export": "Write a model as ONNX or as a program of torch.export, checked by running it.",
     "runs": "List, show and delete runs.",
+    "study": "Conduct a study: many replicas, controls, claims with verdicts.",
     "report": "Write all that is known about a run into one HTML file.",
-    "cite": "Print the papers behind a criterion, a network, a data set or a run.",
+    "cite": "Print the papers behind a criterion, a network, a data set, a study or a run.",
 }
 USAGE = 2
 FAILED = 1

@@ -10,6 +10,7 @@ import tyro
 from surplus.base import (
     Family,
     Intervention,
+    InvalidArgument,
     Net,
     Schedule,
     Task,
@@ -26,10 +27,10 @@ from surplus.cli.parsing import parse
 @final
 @dataclass
 class Arguments:
-    """Print, as BibTeX, the papers behind a criterion, network, data set, method or run.
+    """Print, as BibTeX, the papers behind a criterion, network, data set, method, study or run.
 
-    NAME is a name as `surplus train` and `surplus prune` take it, a key of the bibliography, or a run; a run gives
-    every paper behind its spec.
+    NAME is a name as `surplus train` and `surplus prune` take it, a key of the bibliography, a study, or a run. A run
+    gives every paper behind its spec; a study those behind everything that it uses at its default scale.
     """
 
     name: tyro.conf.Positional[str]
@@ -66,9 +67,34 @@ def _found(name: str, runs: Path) -> str:
     known = {kind: member for family in families for kind, member in members(family).items()}
     if name in known:
         return cite(known[name])
+    if name.endswith(".py") or ":" in name:
+        return _of_study(name)
     try:
         return cite(spec_of(Store(runs).find(name)))
     except UnknownName:
-        raise unknown_name(
-            "criterion, network, data set, method, reference or run", name, known
-        ) from None
+        pass
+    studies = _studies()
+    if name in studies:
+        return _of_study(name)
+    raise unknown_name(
+        "criterion, network, data set, method, study, reference or run", name, known | studies
+    )
+
+
+def _studies() -> dict[str, type[Family]]:
+    """Return the studies by name; none where the extra `analysis` is missing, without which they cannot be imported."""
+    try:
+        from surplus.studies import Study
+        from surplus.studies import questions as _questions  # noqa: F401 - enters them into their register
+    except InvalidArgument:
+        return {}
+    return dict(members(Study))
+
+
+def _of_study(name: str) -> str:
+    from surplus.methods import Context
+    from surplus.studies.grid import Grid
+    from surplus.studies.loading import find_study
+    from surplus.studies.outcome import cite_study
+
+    return cite_study(Grid(find_study(name).at_scale("default"), Context()))

@@ -6,6 +6,7 @@ from textwrap import fill
 from typing import final
 
 from surplus.base import Cell, Table
+from surplus.measures.removable_units import RemovableUnits
 from surplus.measures.untreated import UNTREATED
 
 WIDTH = 110
@@ -80,6 +81,14 @@ class Compared:
         return f"{write(float(before))} -> {write(value)}"
 
 
+def _tolerance(of: Compared) -> str:
+    """Return in points what a removal may cost, as the label of the measure says where it is not the default."""
+    label = str(of.last.row(of.layer, "removable-units", "num_removable_each").get("measure"))
+    said = re.search(r"tolerance=([^,]+)", label)
+    points = 100 * (float(said[1]) if said else RemovableUnits().tolerance)
+    return f"{points:g} point" + ("s" if points > 1 else "")
+
+
 def _layer(of: Compared) -> Iterator[str]:
     units = of.words("dead-units", "num_units")
     if units is not None:
@@ -91,7 +100,7 @@ def _layer(of: Compared) -> Iterator[str]:
     if removable is not None:
         together = of.words("removable-units", "num_removable_together")
         n = _of_examples(of, "removable-units", "num_removable_each")
-        yield f"{removable} removable at less than 0.1 point each, {together} together{n}"
+        yield f"{removable} removable at less than {_tolerance(of)} each, {together} together{n}"
     yield from _directions(of)
     yield from _noise(of)
     moved = of.words("distance-from-init", "relative_distance", percent=True)

@@ -3,7 +3,7 @@
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Literal, get_args
 
 from surplus.base import Cell, InvalidArgument, Table, label, register
 from surplus.methods.context import Context
@@ -19,6 +19,7 @@ from surplus.training.moments.at_steps import AtSteps
 from surplus.training.optimizers.subspace import Subspace, subspace_of
 from surplus.training.projections.fastfood import Fastfood
 
+Judged = Literal["validation", "train"]
 Key = tuple[Projection, int]  # a projection and a seed: what the dimension is searched for
 
 
@@ -27,13 +28,14 @@ Key = tuple[Projection, int]  # a projection and a seed: what the dimension is s
 class IntrinsicDimension(Method):
     """Train in random subspaces of growing dimension d, until that is nearly as good as training all D parameters.
 
-    The parameters are theta_0 + P x, and only the d numbers of x are trained. The least d whose validation accuracy
-    reaches a share of the baseline's, its mean over the replicas, is found for each replica: up a geometric grid, then
-    by bisection. Every training is a run of its own, so that what was interrupted goes on where it stopped. `curve` has
-    a row for each training, `dimensions` one for each replica; `values` hold the mean of d with its 95 % interval.
+    The parameters are theta_0 + P x, and only the d numbers of x are trained. The least d whose accuracy reaches a
+    share of the baseline's, its mean over the replicas, is found for each replica: up a geometric grid, then by
+    bisection. Every training is a run of its own, so that what was interrupted goes on where it stopped. `curve` has a
+    row for each training, `dimensions` one for each replica; `values` hold the mean of d with its 95 % interval.
 
     Reference: li2018intrinsic, Section 2.2, d_int90.
-    A replica has its own initialisation, order of examples and subspace. The search is on validation.
+    A replica has its own initialisation, order of examples and subspace. The search is on validation, unless the
+    question is how many directions it takes to fit the training examples.
     """
 
     references = ("li2018intrinsic",)
@@ -54,6 +56,8 @@ class IntrinsicDimension(Method):
     """The ratio of neighbours on the grid."""
     tolerance: float = 0.1
     """By which share of itself a result may be too large."""
+    part: Judged = "validation"
+    """The part whose accuracy has to be enough; "train" asks for what is memorised, as with random labels."""
 
     def __post_init__(self) -> None:
         if not self.projections:
@@ -64,6 +68,10 @@ class IntrinsicDimension(Method):
             raise InvalidArgument(f"`factor` is {self.factor}; it must be greater than 1.")
         if self.tolerance < 0:
             raise InvalidArgument(f"`tolerance` is {self.tolerance}; it must not be negative.")
+        if self.part not in get_args(Judged):
+            raise InvalidArgument(
+                f'`part` is {self.part!r}; it must be "validation" or, for what is memorised, "train".'
+            )
         for name in ("num_replicas", "first", "largest"):
             given = getattr(self, name)
             if given is not None and given < 1:
@@ -87,13 +95,13 @@ class IntrinsicDimension(Method):
                 "projection": "none",
                 "dimension": None,
                 "seed": each.seed,
-                **_accuracies(each, context),
+                **self._accuracies(each, context),
             }
             for each in baselines
         ]
         model, _ = model_of(run)
         size = sum(each.numel() for each in model.parameters() if each.requires_grad)
-        enough = self.share * _mean(rows, "validation_accuracy")
+        enough = self.share * _mean(rows, f"{self.part}_accuracy")
         searches = self._searches(seeds, size)
         while wanted := {key: d for key, each in searches.items() if (d := each.next())}:
             rows += self._wave(spec, wanted, searches, enough, context)
@@ -139,8 +147,8 @@ class IntrinsicDimension(Method):
             wanted.items(), train_all(specs, context, self.kind), strict=True
         ):
             projection, seed = key
-            found = _accuracies(run, context)
-            searches[key].tell(dimension, found["validation_accuracy"] >= enough)
+            found = self._accuracies(run, context)
+            searches[key].tell(dimension, found[f"{self.part}_accuracy"] >= enough)
             named: dict[str, Cell] = {
                 "projection": label(projection),
                 "dimension": dimension,
@@ -148,6 +156,14 @@ class IntrinsicDimension(Method):
             }
             rows.append({**named, **found})
         return rows
+
+    def _accuracies(self, run: Run, context: Context) -> dict[str, float]:
+        model, _ = model_of(run)
+        parts = context.parts(spec_of(run).task)
+        return {
+            f"{part}_accuracy": performance(model, getattr(parts, part)).accuracy
+            for part in (self.part, "test")
+        }
 
     def _results(
         self,
@@ -188,15 +204,6 @@ def _summary(found: list[int | None], size: int) -> dict[str, Any]:
         "dimension": mean,
         "interval": None if lower is None else [lower, upper],
         "compression": size / mean,
-    }
-
-
-def _accuracies(run: Run, context: Context) -> dict[str, float]:
-    model, _ = model_of(run)
-    parts = context.parts(spec_of(run).task)
-    return {
-        f"{part}_accuracy": performance(model, getattr(parts, part)).accuracy
-        for part in ("validation", "test")
     }
 
 

@@ -14,7 +14,7 @@ from surplus.nets.layers import Chain
 class MLP(Net):
     """Dense layers with rectifiers between them: `fc1`, `fc2` and so on.
 
-    Reference: own; the plain network whose width and depth studies vary.
+    Reference: glorot2010understanding, Section 4.2.1, for the initial weights.
 
     Example:
         >>> net = MLP(widths=(5, 4)).build((3,), 2, seed=0)

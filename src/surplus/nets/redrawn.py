@@ -17,7 +17,7 @@ class Redrawn(Net):
     A run of it beside one of the inner network, with the same seed, sees the same batches in the same order: they
     differ in the initial weights of the named layers, and in what follows from these.
 
-    Reference: own; the control in which one layer is re-sampled, heitmann2020sources, Section 4.
+    Reference: heitmann2020sources, Section 4, where one layer is re-sampled.
     """
 
     references: ClassVar = ("heitmann2020sources",)
@@ -43,6 +43,10 @@ class Redrawn(Net):
         for name in self.layers:
             if name not in known:
                 raise unknown_name("layer", name, known)
+            if next(known[name].parameters(), None) is None:
+                raise InvalidArgument(
+                    f"The layer `{name}` has no weights that it could begin with; name one that has."
+                )
             with torch.no_grad():
                 for mine, theirs in zip(
                     known[name].parameters(), other.get_submodule(name).parameters(), strict=True

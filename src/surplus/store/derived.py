@@ -1,5 +1,6 @@
 """Derived results: what was computed from a run's snapshots later, in folders beside the sealed run."""
 
+import errno
 import json
 import os
 import re
@@ -43,7 +44,10 @@ def write_derived(
     values: Mapping[str, Any],
     tables: Mapping[str, Table],
 ) -> Path:
-    """Write a computation's results, whole or not at all; results that are there already are replaced.
+    """Write a computation's results, whole or not at all.
+
+    Sound results that another process has written meanwhile are left as they are, since somebody may be reading them;
+    damaged ones are replaced.
 
     Raises:
         StorageFailure: the disk is full or the folder cannot be written.
@@ -68,9 +72,7 @@ def write_derived(
             "tables": {name: sha256(aside / f"{name}.csv") for name in tables},
         }
         write_document(aside / "computation.json", contents)
-        if final.exists():
-            shutil.rmtree(final)
-        aside.rename(final)
+        _put_in_place(aside, final)
     except StorageFailure:
         shutil.rmtree(aside, ignore_errors=True)
         raise
@@ -78,6 +80,28 @@ def write_derived(
         shutil.rmtree(aside, ignore_errors=True)
         raise storage_failure(final, failed) from failed
     return final
+
+
+def _put_in_place(aside: Path, final: Path) -> None:
+    for patience in (True, False):
+        if _is_sound(final):
+            shutil.rmtree(aside)
+            return
+        shutil.rmtree(final, ignore_errors=True)
+        try:
+            aside.rename(final)
+            return
+        except OSError as failed:  # another process was quicker
+            if not (patience and failed.errno in (errno.ENOTEMPTY, errno.EEXIST)):
+                raise
+
+
+def _is_sound(path: Path) -> bool:
+    try:
+        read_derived(path)
+    except CorruptFile:
+        return False
+    return True
 
 
 def read_derived(path: Path) -> Derived:

@@ -38,6 +38,26 @@ def write_whole(path: Path, data: bytes) -> None:
         raise storage_failure(path, failed) from failed
 
 
+def count_up(path: Path) -> int:
+    """Add one to a count that is kept as the length of a file, and return it; the file's folder must be there.
+
+    Raises:
+        FileNotFoundError: the folder is gone.
+        StorageFailure: the disk is full or the folder cannot be written.
+    """
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+        try:
+            put(descriptor, b"|")
+            return os.fstat(descriptor).st_size
+        finally:
+            os.close(descriptor)
+    except FileNotFoundError:
+        raise
+    except OSError as failed:
+        raise storage_failure(path, failed) from failed
+
+
 def append(descriptor: int, data: bytes, path: Path) -> None:
     """Add `data` to the end of an open file, whole or not at all.
 
@@ -77,6 +97,28 @@ def check_writable(path: Path) -> None:
         raise storage_failure(path, PermissionError(errno.EACCES, os.strerror(errno.EACCES)))
 
 
+def check_folder(path: Path) -> None:
+    """Find out early whether a folder can be made and written, without making it.
+
+    Raises:
+        StorageFailure: a file is in the way, or the folder it would be made in cannot be written.
+    """
+    nearest = next(each for each in (path, *path.absolute().parents) if each.exists())
+    if not nearest.is_dir():
+        raise storage_failure(path, NotADirectoryError(errno.ENOTDIR, f"{nearest} is a file"))
+    if not os.access(nearest, os.W_OK | os.X_OK):
+        raise storage_failure(path, PermissionError(errno.EACCES, os.strerror(errno.EACCES)))
+
+
+def sweep_dead(*folders: Path) -> None:
+    """Remove what processes that have died left half-written in folders that several may write to."""
+    for folder in folders:
+        for aside in folder.glob(".*.part"):
+            number = aside.name.split(".")[-2]
+            if number.isdecimal() and not _lives(int(number)):
+                _remove(aside)
+
+
 def sweep(*folders: Path) -> None:
     """Remove what a kill left half-written beside its file; only for folders that nobody else writes to."""
     for folder in folders:
@@ -101,6 +143,16 @@ def storage_failure(path: Path, failed: OSError) -> StorageFailure:
         f"Cannot write to {path}: {failed.strerror or failed}."
         " Make the folder writable, or choose another."
     )
+
+
+def _lives(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except (OSError, OverflowError):
+        return True  # it is another user's
+    return True
 
 
 def _remove(aside: Path) -> None:

@@ -30,6 +30,14 @@ class Lock:
         """Give the lock back."""
         os.close(self._descriptor)
 
+    def is_in_place(self, path: Path) -> bool:
+        """Say whether the file at a path is the one that is locked, and not one that took its place."""
+        try:
+            there = path.stat()
+        except OSError:
+            return False
+        return os.path.samestat(there, os.fstat(self._descriptor))
+
 
 def is_held(path: Path) -> bool:
     """Say whether some process holds the lock."""

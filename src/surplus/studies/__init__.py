@@ -4,9 +4,11 @@ What lives here:
 - the family `Study`, whose members lie in `questions/`, one file per question; `Arm`, one cell of a study's grid;
 - `claim`, which makes a method of a study the test of a `Claim`; `Evidence`, and the rules by which a verdict is
   reached: `above`, `below`, `apart`, `share_above`, `bootstrapped`, `all_of`, `undecided`;
-- `Found`, the tables over all arms and replicas, with `pick` and `paired`; `lines` and `panels`, which draw.
+- `Found`, the tables over all arms and replicas, with `pick` and `paired`; `lines` and `panels`, which draw;
+- `study`, which conducts one and returns its `Outcome`, or raises `StudyIncomplete`; the family `Launcher`, whose
+  members in `launchers/` say where the work is done; `ledger`, the claims of all studies with their verdicts.
 
-May import: every room but `viewer`'s and `cli`'s own business: `methods`, `viewer` and all below.
+May import: `base`, `store`, `nets`, `tasks`, `passes`, `measures`, `training`, `methods`, `viewer`.
 To add a study: one file in `questions/`, or one file of your own, given to `surplus study` by its path.
 """
 
@@ -23,6 +25,7 @@ except (ImportError, RuntimeError) as missing:
 
 from surplus.studies.arm import Arm
 from surplus.studies.claim import Claim, claim
+from surplus.studies.conduct import StudyIncomplete, study
 from surplus.studies.evidence import (
     Evidence,
     above,
@@ -34,6 +37,10 @@ from surplus.studies.evidence import (
     undecided,
 )
 from surplus.studies.found import Found, paired, pick
+from surplus.studies.launcher import Launcher
+from surplus.studies.launchers import _found as _launchers  # noqa: F401 - enters the launchers into their register
+from surplus.studies.ledger import ledger
+from surplus.studies.outcome import Outcome
 from surplus.studies.plotting import lines, panels
 from surplus.studies.study import Study
 
@@ -42,17 +49,22 @@ __all__ = [
     "Claim",
     "Evidence",
     "Found",
+    "Launcher",
+    "Outcome",
     "Study",
+    "StudyIncomplete",
     "above",
     "all_of",
     "apart",
     "below",
     "bootstrapped",
     "claim",
+    "ledger",
     "lines",
     "paired",
     "panels",
     "pick",
     "share_above",
+    "study",
     "undecided",
 ]

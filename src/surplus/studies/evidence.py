@@ -1,10 +1,12 @@
 """Evidence: what the numbers say of a claim, and the rules by which a verdict is reached.
 
-All intervals are of 95 %: of the claims that are just not true, one in forty would be said to hold.
+All intervals are of 95 %: of the claims that are just not true, one in forty would be said to hold. Where a claim makes
+several tests, its error is divided among them.
 """
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import warnings
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Literal, final
 
@@ -16,6 +18,7 @@ from surplus.base import InvalidArgument
 Verdict = Literal["holds", "fails", "undecided"]
 LEVEL = 0.95
 RESAMPLES = 10_000
+ENOUGH = 8  # replicas for a bootstrap
 Draws = Iterable[float | None]
 
 
@@ -37,6 +40,8 @@ class Evidence:
     """How many replicas, or trials, it rests on."""
     reason: str = ""
     """Why the claim is undecided."""
+    level: float = LEVEL
+    """The confidence of the interval; where a claim makes several tests, more than 95 %."""
 
     def __str__(self) -> str:
         return f"{self.verdict}: {self.number()}" + (f" ({self.reason})" if self.reason else "")
@@ -47,7 +52,8 @@ class Evidence:
             return f"{self.what}: no number (n = {self.n})"
         interval = ""
         if self.lower is not None and self.upper is not None:
-            interval = f", 95 % interval {_shown(self.lower)} to {_shown(self.upper)}"
+            words = f"{100 * self.level:.4g} % interval"
+            interval = f", {words} {_shown(self.lower)} to {_shown(self.upper)}"
         return f"{self.what}: {_shown(self.estimate)} (n = {self.n}{interval})"
 
 
@@ -60,15 +66,15 @@ def above(
     undecided otherwise. So an effect that is certain but smaller than `least` counts as none.
 
     Args:
-        draws: One number per replica; for arms that share their seeds, the paired differences. None or NaN is a
-            censored draw, one that never got there, which leaves the claim undecided.
+        draws: One number per replica; for arms that share their seeds, the paired differences. None, NaN or infinity is
+            a censored draw, one that never got there, which leaves the claim undecided.
         what: What the number is, with its unit.
         bound: What the mean is compared with.
         least: The smallest distance from the bound that would matter.
         among: How many such tests the claim makes; the error is divided among them (Bonferroni).
 
     Raises:
-        InvalidArgument: `least` is negative.
+        InvalidArgument: `least` is negative, or `among` is below 1.
 
     Example:
         >>> above([1.0, 2.0, 3.0], what="gain, points", bound=0.0, least=0.1).verdict
@@ -76,13 +82,16 @@ def above(
         >>> above([1.9, 2.0, 2.1], what="gain, points", bound=0.0, least=0.1).verdict
         'holds'
     """
+    rule = _Rule(what, bound, least, among)
     values, censored = _split(draws)
-    few = _unusable(values, censored, what)
+    few = _unusable(what, len(values) + censored, censored, _mean(values))
     if few is not None:
         return few
     mean = float(numpy.mean(values))
-    half = float(stats.t.ppf(_upper_tail(among), len(values) - 1) * stats.sem(values))
-    return _judged(mean, mean - half, mean + half, len(values), what, bound, least)
+    if min(values) == max(values):  # rounding would leave a trace of spread
+        return rule.judged(values[0], values[0], values[0], len(values))
+    half = float(stats.t.ppf(rule.upper_tail, len(values) - 1) * stats.sem(values))
+    return rule.judged(mean, mean - half, mean + half, len(values))
 
 
 def below(
@@ -101,20 +110,25 @@ def below(
 
 def apart(some: Draws, other: Draws, *, what: str, least: float = 0.0, among: int = 1) -> Evidence:
     """Test whether the mean of some draws lies above that of others which share no seeds, by Welch's interval."""
+    rule = _Rule(what, 0.0, least, among)
     (first, lost), (second, lost_too) = _split(some), _split(other)
-    few = _unusable(min(first, second, key=len), lost + lost_too, what)
+    num, censored = len(first) + len(second) + lost + lost_too, lost + lost_too
+    difference = float(numpy.mean(first) - numpy.mean(second)) if first and second else None
+    shorter = min(len(first) + lost, len(second) + lost_too)
+    few = _unusable(what, num, censored, difference, smallest=shorter)
     if few is not None:
         return few
-    difference = float(numpy.mean(first) - numpy.mean(second))
-    num = len(first) + len(second)
-    squares = [float(stats.sem(each)) ** 2 for each in (first, second)]
+    assert difference is not None
+    squares = [
+        0.0 if min(each) == max(each) else float(stats.sem(each)) ** 2 for each in (first, second)
+    ]
     if not sum(squares):
-        return _judged(difference, difference, difference, num, what, 0.0, least)
+        return rule.judged(difference, difference, difference, num)
     freedom = sum(squares) ** 2 / sum(
         square**2 / (len(each) - 1) for square, each in zip(squares, (first, second), strict=True)
     )
-    half = float(stats.t.ppf(_upper_tail(among), freedom)) * math.sqrt(sum(squares))
-    return _judged(difference, difference - half, difference + half, num, what, 0.0, least)
+    half = float(stats.t.ppf(rule.upper_tail, freedom)) * math.sqrt(sum(squares))
+    return rule.judged(difference, difference - half, difference + half, num)
 
 
 def share_above(
@@ -122,28 +136,29 @@ def share_above(
 ) -> Evidence:
     """Test whether a probability lies above a bound, given `num` successes in `n` trials, by the exact interval.
 
+    Raises:
+        InvalidArgument: `num` is no count of trials, `least` is negative, or `among` is below 1.
+
     Reference: clopper1934use.
 
     Example:
         >>> print(share_above(9, 10, what="share of heads", bound=0.5))
         holds: share of heads: 0.9 (n = 10, 95 % interval 0.555 to 0.9975)
     """
-    if not n:
-        return Evidence(
-            verdict="undecided",
-            what=what,
-            estimate=None,
-            lower=None,
-            upper=None,
-            n=0,
-            reason="no runs",
+    rule = _Rule(what, bound, least, among)
+    num, n = int(num), int(n)
+    if not 0 <= num <= n:
+        raise InvalidArgument(
+            f"`num` is {num} and `n` is {n}; there are 0 to n successes in n trials."
         )
-    interval = stats.binomtest(num, n).proportion_ci(1 - (1 - LEVEL) / among, method="exact")
-    return _judged(num / n, float(interval.low), float(interval.high), n, what, bound, least)
+    if not n:
+        return undecided(what, "no runs")
+    interval = stats.binomtest(num, n).proportion_ci(rule.level, method="exact")
+    return rule.judged(num / n, float(interval.low), float(interval.high), n)
 
 
 def bootstrapped(
-    draws: Sequence[float],
+    draws: Draws,
     statistic: Callable[..., float],
     *,
     what: str,
@@ -158,22 +173,28 @@ def bootstrapped(
 
     Reference: efron1987better, Section 2.
     """
+    rule = _Rule(what, bound, least, among)
     values, censored = _split(draws)
-    few = _unusable(values, censored, what, least=8)
+    found = float(statistic(numpy.asarray(values))) if values else None
+    few = _unusable(what, len(values) + censored, censored, found, needed=ENOUGH)
     if few is not None:
         return few
-    drawn = stats.bootstrap(
-        (numpy.asarray(values),),
-        statistic,
-        n_resamples=RESAMPLES,
-        confidence_level=1 - (1 - LEVEL) / among,
-        rng=numpy.random.default_rng(0),
-    ).confidence_interval
-    found = float(statistic(numpy.asarray(values)))
-    lower, upper = float(drawn.low), float(drawn.high)
-    if math.isnan(lower):  # all replicas agree
-        lower = upper = found
-    return _judged(found, lower, upper, len(values), what, bound, least)
+    assert found is not None
+    if min(values) == max(values):
+        return rule.judged(found, found, found, len(values))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of what leads to no interval, which is told below
+        drawn = stats.bootstrap(
+            (numpy.asarray(values),),
+            statistic,
+            n_resamples=RESAMPLES,
+            confidence_level=rule.level,
+            rng=numpy.random.default_rng(0),
+        ).confidence_interval
+    if math.isnan(drawn.low) or math.isnan(drawn.high):
+        reason = "the bootstrap has no interval: leaving out any one replica changes nothing"
+        return replace(undecided(what, reason, len(values)), estimate=found)
+    return rule.judged(found, float(drawn.low), float(drawn.high), len(values))
 
 
 def all_of(parts: Mapping[str, Evidence]) -> Evidence:
@@ -201,24 +222,79 @@ def all_of(parts: Mapping[str, Evidence]) -> Evidence:
 def undecided(what: str, reason: str, n: int = 0) -> Evidence:
     """Return that nothing can be said, and why."""
     return Evidence(
-        verdict="undecided", what=what, estimate=None, lower=None, upper=None, n=n, reason=reason
+        verdict="undecided",
+        what=what,
+        estimate=None,
+        lower=None,
+        upper=None,
+        n=int(n),
+        reason=reason,
     )
+
+
+@final
+class _Rule:
+    """What a test compares with, and how sure it has to be."""
+
+    def __init__(self, what: str, bound: float, least: float, among: int) -> None:
+        if least < 0:
+            raise InvalidArgument(
+                f"`least` is {least:g}; it is a distance and must not be negative."
+            )
+        if among < 1:
+            raise InvalidArgument(f"`among` is {among}; it counts the tests of a claim, from 1 on.")
+        self._what = what
+        self._bound = bound
+        self._least = least
+        self.level = 1 - (1 - LEVEL) / among
+
+    @property
+    def upper_tail(self) -> float:
+        """The quantile at the upper end of an interval."""
+        return (1 + self.level) / 2
+
+    def judged(self, estimate: float, lower: float, upper: float, n: int) -> Evidence:
+        """Return the verdict on a number, given its interval."""
+        bound, enough = self._bound, self._bound + self._least
+        verdict: Verdict = "undecided"
+        if upper < enough or upper == lower == bound:
+            verdict = "fails"
+        elif lower > bound:
+            verdict = "holds"
+        wide = "too few runs: the interval is too wide to tell"
+        return Evidence(
+            verdict=verdict,
+            what=self._what,
+            estimate=estimate,
+            lower=lower,
+            upper=upper,
+            n=n,
+            reason=wide if verdict == "undecided" else "",
+            level=self.level,
+        )
 
 
 def _split(draws: Draws) -> tuple[list[float], int]:
     values = [float("nan") if each is None else float(each) for each in draws]
-    kept = [each for each in values if not math.isnan(each)]
+    kept = [each for each in values if math.isfinite(each)]
     return kept, len(values) - len(kept)
 
 
-def _unusable(values: list[float], censored: int, what: str, least: int = 2) -> Evidence | None:
-    n = len(values) + censored
+def _unusable(
+    what: str,
+    n: int,
+    censored: int,
+    estimate: float | None,
+    smallest: int | None = None,
+    needed: int = 2,
+) -> Evidence | None:
+    """Return the evidence where draws allow no test: censored ones, or too few (in the smallest arm)."""
     if censored:
         return undecided(what, f"censored: {censored} of {n} runs never got there", n)
-    if n < least:
-        return replace(
-            undecided(what, f"too few runs: {n} of at least {least}", n), estimate=_mean(values)
-        )
+    smallest = n if smallest is None else smallest
+    if smallest < needed:
+        few = undecided(what, f"too few runs: {smallest} of at least {needed}", n)
+        return replace(few, estimate=estimate)
     return None
 
 
@@ -226,29 +302,9 @@ def _mean(values: list[float]) -> float | None:
     return float(numpy.mean(values)) if values else None
 
 
-def _upper_tail(among: int) -> float:
-    return 1 - (1 - LEVEL) / 2 / among
-
-
-def _judged(
-    estimate: float, lower: float, upper: float, n: int, what: str, bound: float, least: float
-) -> Evidence:
-    if least < 0:
-        raise InvalidArgument(f"`least` is {least:g}; it is a distance and must not be negative.")
-    verdict: Verdict = "undecided"
-    if upper < bound + least or (upper == lower == bound):
-        verdict = "fails"
-    elif lower > bound:
-        verdict = "holds"
-    reason = "too few runs: the interval is too wide to tell" if verdict == "undecided" else ""
-    return Evidence(
-        verdict=verdict, what=what, estimate=estimate, lower=lower, upper=upper, n=n, reason=reason
-    )
-
-
 def _mirrored(found: Evidence) -> Evidence:
     def turned(value: float | None) -> float | None:
-        return None if value is None else -value
+        return None if value is None else 0.0 - value  # not -0.0
 
     return replace(
         found,

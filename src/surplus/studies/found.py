@@ -1,12 +1,14 @@
 """What a study found: the tables of its methods over all arms and replicas."""
 
 from collections.abc import Hashable, Mapping, Sequence
-from typing import final
+from typing import Any, final
 
 import pandas
 
 from surplus.base import Cell, InvalidArgument, unknown_name
 from surplus.studies.claim import Scale
+
+SHOWN = 12  # values that an error lists
 
 
 @final
@@ -37,16 +39,14 @@ class Found:
     def quantity(self, name: str, measure: str | None = None) -> pandas.DataFrame:
         """Return the rows of "measuring/findings" that hold one quantity, found by any measure or by the one named."""
         frame = self["measuring/findings"]
-        chosen = frame["quantity"] == name
-        if measure is not None:
-            chosen &= frame["measure"] == measure
-        if not chosen.any():
+        rows = frame[frame["quantity"] == name]
+        if rows.empty:
             raise unknown_name("quantity", name, sorted(set(frame["quantity"].dropna())))
-        return frame[chosen]
+        return rows if measure is None else pick(rows, measure=measure)
 
 
-def pick(frame: pandas.DataFrame, **equal: Cell) -> pandas.DataFrame:
-    """Return the rows whose named columns hold the given values.
+def pick(frame: pandas.DataFrame, /, **equal: Cell) -> pandas.DataFrame:
+    """Return the rows whose named columns hold the given values; None means the rows that hold none.
 
     Raises:
         UnknownName: there is no such column.
@@ -57,11 +57,17 @@ def pick(frame: pandas.DataFrame, **equal: Cell) -> pandas.DataFrame:
             raise unknown_name("column", name, list(frame))
     chosen = frame
     for name, value in equal.items():
-        chosen = chosen[chosen[name] == value]
+        chosen = chosen[chosen[name].isna() if value is None else chosen[name] == value]
     if chosen.empty:
-        there = {name: sorted(map(str, frame[name].dropna().unique())) for name in equal}
-        raise InvalidArgument(f"No row has {equal}; the columns hold {there}.")
+        there = "; ".join(f"`{name}` holds {_values(frame[name])}" for name in equal)
+        raise InvalidArgument(f"No row has {equal}: {there}.")
     return chosen
+
+
+def _values(column: "pandas.Series[Any]") -> str:
+    known = sorted(map(str, column.dropna().unique()))
+    more = f" and {len(known) - SHOWN} more" if len(known) > SHOWN else ""
+    return (", ".join(known[:SHOWN]) or "nothing") + more
 
 
 def paired(
@@ -80,9 +86,15 @@ def paired(
         other: What singles out those of the second.
         by: What pairs them.
 
+    What is in one arm only is left out: an arm may have more seeds than the other.
+
     Raises:
+        UnknownName: there is no such column.
         InvalidArgument: an arm has no rows, or the two have no replica in common.
     """
+    for name in (value, *([by] if isinstance(by, str) else by)):
+        if name not in frame:
+            raise unknown_name("column", name, list(frame))
     keys: Hashable | list[str] = by if isinstance(by, str) else list(by)
     first, second = (pick(frame, **arm).groupby(keys)[value].mean() for arm in (some, other))
     difference = (first - second)[first.index.intersection(second.index)]

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import final
 
-from surplus.base import Cell, InvalidArgument
+from surplus.base import Cell, InvalidArgument, Task
 from surplus.methods import Context, Method, address
 from surplus.store import Run
 from surplus.studies.arm import Arm
@@ -39,6 +39,7 @@ class Grid:
 
     def __init__(self, study: Study, context: Context) -> None:
         self.study = study
+        self._context = context
         self.arms = list(study.arms())
         _check_labels(self.arms)
         self.replicas = [
@@ -50,6 +51,10 @@ class Grid:
     def specs(self) -> dict[str, tuple[Spec, int, Run]]:
         """Return what is trained, by the run's name: each once, whichever arms share it."""
         return {each.run.name: (each.arm.spec, each.run.seed, each.run) for each in self.replicas}
+
+    def num_train(self, task: Task) -> int:
+        """Return how many training examples a task has."""
+        return len(self._context.parts(task).train)
 
     def computations(self) -> Iterator[tuple[Replica, Method]]:
         """Yield every method with the run that it is applied to: each once."""

@@ -10,6 +10,8 @@ import pandas
 from matplotlib.figure import Figure
 from scipy import stats
 
+from surplus.base import InvalidArgument, unknown_name
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
@@ -36,7 +38,13 @@ STYLE = {
 def panels(
     num: int, *, columns: int = 3, width: float = 3.2, height: float = 2.6, share_y: bool = False
 ) -> tuple[Figure, list["Axes"]]:
-    """Return a figure with a number of panels side by side."""
+    """Return a figure with a number of panels side by side.
+
+    Raises:
+        InvalidArgument: there are none.
+    """
+    if num < 1 or columns < 1:
+        raise InvalidArgument(f"There is nothing to draw: {num} panels in {columns} columns.")
     columns = min(num, columns)
     lines = -(-num // columns)
     with mpl.rc_context(STYLE):
@@ -76,19 +84,32 @@ def lines(
         log: The axes that are logarithmic.
         share_y: Whether all panels have one vertical range.
         columns: How many panels stand side by side.
+
+    Raises:
+        UnknownName: there is no such column.
+        InvalidArgument: there are no rows.
     """
     keys = [across] if isinstance(across, str) else list(across or ())
+    for needed in (x, y, replica, *keys, *([] if by is None else [by])):
+        if needed not in frame:
+            raise unknown_name("column", needed, list(frame))
+    if frame.empty:
+        raise InvalidArgument(f"There is nothing to draw: no rows of `{y}` over `{x}`.")
     groups: list[tuple[Any, pandas.DataFrame]] = (
-        list(frame.groupby(keys, sort=False)) if keys else [((), frame)]
+        list(frame.groupby(keys, sort=False, dropna=False)) if keys else [((), frame)]
     )
     figure, axes = panels(len(groups), share_y=share_y, columns=columns)
     names = list(dict.fromkeys(frame[by])) if by else [None]
     for place, (axis, (values, part)) in enumerate(zip(axes, groups, strict=True)):
         for number, name in enumerate(names):
-            rows = part if by is None else part[part[by] == name]
+            rows = (
+                part
+                if by is None
+                else part[part[by].isna() if pandas.isna(name) else part[by] == name]
+            )
             if len(rows):
                 _line(axis, rows, x, y, replica, str(name) if by else None, number)
-        axis.set_title(", ".join(map(str, values)))
+        axis.set_title(", ".join(map(_titled, keys, values)))
         if "x" in log:
             axis.set_xscale("log")
         if "y" in log:
@@ -107,6 +128,8 @@ def legend(figure: Figure, axes: Sequence["Axes"]) -> None:
     for axis in axes:
         for handle, name in zip(*axis.get_legend_handles_labels(), strict=True):
             found.setdefault(name, handle)
+    if not found:
+        return
     figure.legend(
         list(found.values()),
         list(found),
@@ -123,6 +146,11 @@ def image_bytes(figure: Figure, kind: Literal["svg", "pdf", "png"]) -> bytes:
     with mpl.rc_context(STYLE):
         figure.savefig(buffer, format=kind, metadata=nameless)
     return buffer.getvalue()
+
+
+def _titled(name: str, value: object) -> str:
+    """Return what a panel shows: a word says it alone, a number needs its name."""
+    return value if isinstance(value, str) else f"{name} {value}"
 
 
 def _line(

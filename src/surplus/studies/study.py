@@ -1,14 +1,15 @@
 """The family of studies: a question, the runs that could answer it, and the claims that are tested on them."""
 
+import inspect
 from abc import abstractmethod
 from collections.abc import Iterable, Mapping
 from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Self, final
 
-from surplus.base import Family, InvalidArgument
+from surplus.base import Family, InvalidArgument, SurplusError, label
 from surplus.studies.arm import Arm
 from surplus.studies.claim import SCALES, Claim, Scale
-from surplus.studies.evidence import Evidence
+from surplus.studies.evidence import Evidence, undecided
 from surplus.studies.found import Found
 
 if TYPE_CHECKING:
@@ -49,44 +50,82 @@ class Study(Family):
 
     @final
     @classmethod
-    def at_scale(cls, scale: Scale, seeds: int | None = None) -> Self:
+    def at_scale(cls, scale: Scale) -> Self:
         """Return the study at one of its scales.
 
-        Args:
-            scale: "smoke", "default" or "full".
-            seeds: How many replicas; None takes what belongs to the scale.
+        Raises:
+            InvalidArgument: the scale names a field that the study does not have, or it has no `seeds`.
+        """
+        known = [each.name for each in fields(cls)]  # type: ignore[arg-type]
+        if "seeds" not in known:
+            raise InvalidArgument(f"`{cls.__name__}` has no field `seeds`; every study has one.")
+        changes = {"smoke": cls.smoke, "default": {}, "full": cls.full}[scale]
+        for name in changes:
+            if name not in known:
+                raise InvalidArgument(
+                    f"`{cls.__name__}.{scale}` sets `{name}`, but its fields are {', '.join(known)}."
+                )
+        return replace(cls(), **changes)  # type: ignore[type-var]
+
+    @final
+    def with_seeds(self, seeds: int) -> Self:
+        """Return the study with another number of replicas.
 
         Raises:
-            InvalidArgument: fewer than one replica.
+            InvalidArgument: fewer than one.
         """
-        changes = {"smoke": cls.smoke, "default": {}, "full": cls.full}[scale]
-        study = replace(cls(), **changes)  # type: ignore[type-var]
-        if seeds is None:
-            return study
         if seeds < 1:
             raise InvalidArgument(f"`seeds` is {seeds}; a study needs at least one replica.")
-        return replace(study, seeds=seeds)  # type: ignore[type-var]
+        return replace(self, seeds=seeds)  # type: ignore[type-var]
 
     @final
     @classmethod
     def claims(cls) -> tuple[Claim, ...]:
         """Return the claims in the order in which they stand in the file."""
-        return tuple(each.claim for each in vars(cls).values() if hasattr(each, "claim"))
+        found = (getattr(each, "claim", None) for each in vars(cls).values())
+        return tuple(each for each in found if isinstance(each, Claim))
 
     @final
     def evidence(self, found: Found) -> dict[Claim, Evidence]:
-        """Test every claim on what was found."""
+        """Test every claim on what was found.
+
+        Raises:
+            InvalidArgument: a test does not fit the tables, or does not return evidence.
+        """
         return {each: _tested(self, each, found) for each in self.claims()}
 
     @final
-    def settings(self) -> dict[str, Any]:
-        """Return the fields by name."""
-        return {each.name: getattr(self, each.name) for each in fields(self)}  # type: ignore[arg-type]
+    def settings(self) -> dict[str, str]:
+        """Return the fields by name, in words."""
+        return {each.name: _said(getattr(self, each.name)) for each in fields(self)}  # type: ignore[arg-type]
+
+    @final
+    @classmethod
+    def protocol(cls) -> str:
+        """Return what is done: the docstring, without indentation."""
+        return inspect.cleandoc(cls.__doc__ or "")
+
+
+def _said(value: Any) -> str:
+    if isinstance(value, Family):
+        return label(value)
+    if isinstance(value, tuple | list):
+        return ", ".join(map(_said, value))
+    return str(value)
 
 
 def _tested(study: Study, claim: Claim, found: Found) -> Evidence:
-    test = getattr(study, claim.name.replace("-", "_"))
-    evidence: Evidence = test(found)
-    if SCALES.index(found.scale) < SCALES.index(claim.needs):
-        return replace(evidence, verdict="undecided", reason=f"smaller scale: {found.scale}")
-    return evidence
+    """Test a claim; at a scale that is too small for it, there may be no number."""
+    small = SCALES.index(found.scale) < SCALES.index(claim.needs)
+    reason = f"smaller scale: {found.scale}"
+    try:
+        evidence = getattr(study, claim.function)(found)
+    except SurplusError as wrong:
+        if small:
+            return undecided("what the claim is about", reason)
+        raise InvalidArgument(f"The claim `{claim.name}` cannot be tested: {wrong}") from wrong
+    if not isinstance(evidence, Evidence):
+        raise InvalidArgument(
+            f"The test of the claim `{claim.name}` returned {type(evidence).__name__}, not `Evidence`."
+        )
+    return replace(evidence, verdict="undecided", reason=reason) if small else evidence

@@ -1,15 +1,17 @@
 """What networks learn: local readers of real data sets, with label noise, random labels and subsets.
 
 What lives here: one data set per file; `Classification`, the template they fill, with its options `Split` and `Labels`;
-`Images`, a data set as published; `DataFile` and `read_file`, its checked files; `ImagePart`, a part held in memory.
+`Images`, a data set as published; `DataFile` and `read_file`, its checked files; `ImagePart` and `VectorPart`, parts
+held in memory; `relabelled`, which does to labels what `Labels` says.
 May import: `base`.
 To add a data set: one file with a final member of `Classification` that says its constants and how to `read` itself.
 """
 
 from surplus.base import discover
-from surplus.tasks.classification import Classification, Images, Labels, Split
+from surplus.tasks.classification import Classification, Images, Labels, Split, relabelled
 from surplus.tasks.files import DataFile, read_file
 from surplus.tasks.part import ImagePart
+from surplus.tasks.vector_part import VectorPart
 
 _found, __getattr__ = discover(__name__)
 
@@ -20,6 +22,8 @@ __all__ = [  # noqa: PLE0604 - the members are found, not listed
     "Images",
     "Labels",
     "Split",
+    "VectorPart",
     "read_file",
+    "relabelled",
     *_found,
 ]

@@ -118,7 +118,7 @@ class Classification(Task):
         validation, train = _split(len(images.train_labels), self.split)
         published = self._part(images.train, images.train_labels)
         part = published.take(train)
-        targets, changed = _relabel(part.targets, self.labels, self.num_classes)
+        targets, changed = relabelled(part.targets, self.labels, self.num_classes)
         part = self._part(part.images, targets, changed)
         if self.subset is not None:
             part = part.take(_subset(self.subset, len(part)))
@@ -169,9 +169,10 @@ def _of_classes(
     return images[kept], places[kept].int().argmax(1)
 
 
-def _relabel(
+def relabelled(
     labels: Int[Tensor, " n"], options: Labels, num_classes: int
 ) -> tuple[Int[Tensor, " n"], Bool[Tensor, " n"]]:
+    """Return labels with what is to be done to them done, and which of them changed."""
     generator = torch.Generator().manual_seed(derive(options.seed, "labels"))
     if options.random:
         fresh = torch.randint(num_classes, labels.shape, generator=generator)

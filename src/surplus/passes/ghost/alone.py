@@ -91,7 +91,7 @@ class Alone:
                 # Of operators that run in a loop: still faster than a loop of all.
                 warnings.filterwarnings("ignore", "There is a performance drop")
                 found, losses = run(wanted, self._inputs[examples], self._targets[examples])
-        except (RuntimeError, ValueError, TypeError, NotImplementedError):
+        except (RuntimeError, ValueError, TypeError):  # NotImplementedError is a RuntimeError
             # Code that reads values, or an operator without a rule: one after the other then.
             self.vectorised = False
             return self._looped(examples)

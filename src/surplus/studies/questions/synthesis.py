@@ -1,0 +1,242 @@
+"""Where does redundancy come from? One prediction of each theory, measured on the same networks."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, ClassVar
+
+import numpy
+import pandas
+
+from surplus.base import register
+from surplus.measures.accuracy_rank import AccuracyRank
+from surplus.measures.distance_from_init import DistanceFromInit
+from surplus.measures.frame_potential import FramePotential
+from surplus.measures.marchenko_pastur import MarchenkoPasturFit
+from surplus.measures.random_halves import RandomHalves
+from surplus.methods.history import History
+from surplus.methods.measuring import Measuring
+from surplus.methods.unit_tickets import UnitTickets
+from surplus.nets.mlp import MLP
+from surplus.studies.arm import Arm
+from surplus.studies.claim import claim
+from surplus.studies.evidence import Evidence, above, below
+from surplus.studies.found import Found, paired, pick
+from surplus.studies.plotting import lines
+from surplus.studies.study import Study
+from surplus.tasks.classification import Classification
+from surplus.tasks.mnist import MNIST
+from surplus.training import Spec, Training
+from surplus.training.moments.at_steps import AtSteps
+from surplus.training.optimizers.sgd import SGD
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+LAYER = "fc1"
+
+
+@register("synthesis")
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Synthesis(Study):
+    """Networks with one hidden layer of growing width learn the same images; each theory predicts how that layer looks.
+
+    SGD with momentum on a part of MNIST, all widths alike. What is measured lies in the hidden layer. Trends are
+    slopes of log2 against log2 of the width, one for each replica over all its widths, so that a slope of 0 is a
+    quantity that does not know the width and 1 one that grows with it. Tickets are whole units: a quarter of them,
+    rewound and trained alone.
+
+    Reference: frankle2019lottery, and one paper for each other theory; decisions/0022-theories.md says why these
+    predictions tell the theories apart.
+    """
+
+    references: ClassVar = (
+        "frankle2019lottery",
+        "heitmann2020sources",
+        "goldt2019dynamics",
+        "martin2021implicit",
+        "neyshabur2019role",
+        "nagarajan2019uniform",
+    )
+    question: ClassVar = (
+        "Which theory of redundancy foretells how a wide layer looks after training?"
+    )
+    smoke: ClassVar = {"seeds": 2, "widths": (16, 64), "num_epochs": 2, "num_examples": 2000}
+    full: ClassVar = {
+        "seeds": 20,
+        "widths": (16, 32, 64, 128, 256, 512, 1024, 2048, 4096),
+        "num_epochs": 100,
+        "num_examples": 55_000,
+    }
+
+    seeds: int = 5
+    """How many replicas."""
+    task: Classification = MNIST()
+    """What they learn."""
+    widths: tuple[int, ...] = (32, 64, 128, 256, 512, 1024)
+    """The units of the hidden layer."""
+    num_epochs: int = 20
+    """How long each network trains."""
+    num_examples: int = 10_000
+    """How many images it trains on."""
+
+    def arms(self) -> Iterable[Arm]:
+        """Return one arm for each width."""
+        training = Training(
+            optimizer=SGD(learning_rate=0.05, momentum=0.9),
+            num_epochs=self.num_epochs,
+            batch_size=64,
+            snapshots=AtSteps(),
+        )
+        measures = (
+            AccuracyRank(),
+            DistanceFromInit(),
+            FramePotential(),
+            MarchenkoPasturFit(),
+            RandomHalves(),
+        )
+        for width in self.widths:
+            yield Arm(
+                labels={"width": width},
+                spec=Spec(
+                    net=MLP(widths=(width,)),
+                    task=replace(self.task, subset=tuple(range(self.num_examples))),
+                    training=training,
+                ),
+                methods=(Measuring(by=measures), UnitTickets(), History()),
+            )
+
+    @claim(
+        "The quarter of the units that ends up largest learns better from its initial weights than a random quarter.",
+        source="frankle2019lottery",
+        place="Section 1, for weights",
+        theory="tickets",
+    )
+    def lucky_units(self, found: Found) -> Evidence:
+        """Final test accuracy of the two, rewound and trained alone, paired by replica; all widths averaged.
+
+        Half a point is what a ticket would have to be worth.
+        """
+        last = _last(found["unit-tickets/history"])
+        gain = paired(last, "test_accuracy", {"arm": "ticket"}, {"arm": "random"})
+        return above(100 * gain, what="gain of tickets over random units, points", least=0.5)
+
+    @claim(
+        "The trained weight vectors span a smaller share of the directions open to them, the wider the layer.",
+        source="heitmann2020sources",
+        place="Section 3",
+        theory="alignment",
+    )
+    def alignment(self, found: Found) -> Evidence:
+        """Slope of m^2 / FP over what random directions would give, against width, one for each replica."""
+        spanned = _in_layer(found, "effective_num_directions")
+        expected = (
+            spanned["width"] ** 2 / _in_layer(found, "random_frame_potential")["value"].to_numpy()
+        )
+        spanned["value"] = spanned["value"] / expected
+        return below(_slopes(spanned), what="slope of log share of directions", least=0.05)
+
+    @claim(
+        "The rank of the update that carries the accuracy does not grow with width.",
+        source="nagarajan2019uniform",
+        place="Section 3",
+        theory="low rank",
+    )
+    def low_rank(self, found: Found) -> Evidence:
+        """Slope against width of the least rank of W that keeps the accuracy, one for each replica."""
+        ranks = _in_layer(found, "accuracy_rank")
+        return below(_slopes(ranks), what="slope of log rank", bound=0.25)
+
+    @claim(
+        "A random half of the widest layer, made twice as loud, is as accurate as the whole.",
+        source="goldt2019dynamics",
+        place="Section 4",
+        theory="model averaging",
+    )
+    def averaging(self, found: Found) -> Evidence:
+        """Validation accuracy lost by halving and doubling, at the greatest width, one mean over draws per replica."""
+        widest = max(self.widths)
+        halves = pick(_in_layer(found, "rescaled_accuracy"), width=widest).set_index("replica")
+        whole = pick(found.quantity("accuracy", "random-halves"), width=widest).set_index("replica")
+        lost = 100 * (whole["value"] - halves["value"])
+        return below(lost, what="accuracy lost, points", bound=1.0)
+
+    @claim(
+        "The number of directions that stand out of the random bulk does not grow with width.",
+        source="martin2021implicit",
+        place="Section 3",
+        theory="random matrices",
+    )
+    def random_matrices(self, found: Found) -> Evidence:
+        """Slope against width of the number of spikes beyond the fitted Marchenko-Pastur edge, plus one."""
+        spikes = _in_layer(found, "num_spikes")
+        spikes["value"] = spikes["value"] + 1
+        return below(_slopes(spikes), what="slope of log number of spikes", bound=0.25)
+
+    @claim(
+        "Each unit moves less from its initial weights, the wider the layer.",
+        source="neyshabur2019role",
+        place="Section 2",
+        theory="capacity",
+    )
+    def capacity(self, found: Found) -> Evidence:
+        """Slope against width of the mean distance of a unit from its initial weights, one for each replica."""
+        moved = _in_layer(found, "mean_unit_capacity")
+        return below(_slopes(moved), what="slope of log distance per unit", least=0.1)
+
+    def tables(self, found: Found) -> Mapping[str, pandas.DataFrame]:
+        """Return the means over replicas, width by width."""
+        return {
+            "by-width": _wide(found).groupby("width").mean().drop(columns="replica").reset_index()
+        }
+
+    def figures(self, found: Found) -> Mapping[str, "Figure"]:
+        """Draw every prediction against width."""
+        tidy = _wide(found).melt(["width", "replica"], var_name="quantity")
+        return {
+            "predictions": lines(
+                tidy,
+                "width",
+                "value",
+                across="quantity",
+                log="x",
+                labels=("width of the hidden layer", ""),
+            )
+        }
+
+
+def _in_layer(found: Found, quantity: str) -> pandas.DataFrame:
+    rows = pick(found.quantity(quantity), layer=LAYER)
+    return rows[["width", "replica", "value"]].reset_index(drop=True)
+
+
+def _last(history: pandas.DataFrame) -> pandas.DataFrame:
+    return history[history["step"] == history["step"].max()]
+
+
+def _slopes(rows: pandas.DataFrame) -> list[float]:
+    """Return the slope of log2 value against log2 width for each replica."""
+    return [
+        float(numpy.polyfit(numpy.log2(each["width"]), numpy.log2(each["value"]), 1)[0])
+        for _, each in rows.groupby("replica")
+    ]
+
+
+def _wide(found: Found) -> pandas.DataFrame:
+    """Return one row per network with everything that the claims look at."""
+    keys = ["width", "replica"]
+    names = {
+        "accuracy_rank": "rank that carries the accuracy",
+        "effective_num_directions": "directions spanned",
+        "num_spikes": "directions out of the bulk",
+        "mean_unit_capacity": "distance moved per unit",
+        "halved_accuracy": "accuracy of a half",
+        "rescaled_accuracy": "accuracy of a half, doubled",
+    }
+    columns = [
+        _in_layer(found, quantity).set_index(keys)["value"].rename(name)
+        for quantity, name in names.items()
+    ]
+    last = _last(found["unit-tickets/history"])
+    arms = last.pivot_table(index=keys, columns="arm", values="test_accuracy")
+    arms.columns = pandas.Index([f"test accuracy, {arm}" for arm in arms.columns])
+    return pandas.concat([*columns, arms], axis=1).reset_index()
