@@ -15,9 +15,9 @@ from surplus.measures.el2n import EL2N
 from surplus.measures.gradient_noise import GradientNoise
 from surplus.measures.gradient_rank import GradientRank
 from surplus.measures.gradients import columns_of_layers
-from surplus.measures.grand import GraNd, rank_correlation
+from surplus.measures.grand import GraNd
 from surplus.nets import Conv2
-from surplus.passes import draw
+from surplus.passes import draw, rank_correlation
 from surplus.units import find_units
 
 MEASURES = [GradientCoherence(), GradientNoise(), GraNd(), EL2N(), GradientRank()]

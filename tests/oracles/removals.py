@@ -36,3 +36,18 @@ def curve(
         losses.append(loss)
         corrects.append(correct)
     return losses, corrects
+
+
+def pairs(
+    model: nn.Module, units: Units, layer: str, data: list
+) -> dict[tuple[int, ...], tuple[float, int]]:
+    """Return loss and right answers without nothing, each unit, and each two of them: (), (i,), (i, j) with i < j."""
+    size = units[layer].size
+    removed = [(), *((i,) for i in range(size))]
+    removed += [(i, j) for i in range(size) for j in range(i + 1, size)]
+    found = {}
+    for gone in removed:
+        kept = torch.ones(size, dtype=torch.bool)
+        kept[list(gone)] = False
+        found[gone] = judged(enforce(model, Mask({layer: kept}, "units", units)), data)
+    return found

@@ -7,8 +7,8 @@ What lives here:
 - specs: `encode` and `decode` (frozen dataclass <-> JSON), `canonical`, `finite`, `fingerprint`, `label`;
 - `bibliography` and `cite`; `Table` and its `Cell`; `derive`, the named random streams; `Clock`;
 - `Recorder`, what a run writes to, with `RawTensor`, `Saved` and `Nowhere`, which forgets everything;
-- the abstract families `Net`, `Task` (with `Part` and `Parts`), `Schedule`, `Moments`, `Probe` (with `RunState`) and
-  `Intervention` (with `Change`), whose members live in their rooms.
+- the abstract families `Net`, `Task` (with `Part` and `Parts`), `Loss`, `Schedule`, `Moments`, `Probe` (with
+  `RunState`) and `Intervention` (with `Change`), whose members live in their rooms.
 
 May import: nothing of Surplus, and never torch.
 To add a family: one file with one abstract class and one abstract method.
@@ -31,6 +31,7 @@ from surplus.base.errors import (
 )
 from surplus.base.family import Family, discover, lookup, members, register
 from surplus.base.intervention import Change, Intervention
+from surplus.base.loss import Loss
 from surplus.base.moments import Moments
 from surplus.base.net import Net
 from surplus.base.probe import Probe, RunState
@@ -50,6 +51,7 @@ __all__ = [
     "Family",
     "Intervention",
     "InvalidArgument",
+    "Loss",
     "Moments",
     "Net",
     "Nowhere",

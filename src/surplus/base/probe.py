@@ -20,12 +20,12 @@ class Performance(Protocol):
 
     @property
     def loss(self) -> float:
-        """Mean cross-entropy, in nats."""
+        """The mean of the task's loss."""
         ...
 
     @property
-    def accuracy(self) -> float:
-        """The fraction of examples that are right."""
+    def accuracy(self) -> float | None:
+        """The fraction of examples that are right; None for a task without labels."""
         ...
 
 

@@ -5,7 +5,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Protocol, runtime_checkable
 
-from surplus.base.family import Family
+from surplus.base.family import Family, lookup
+from surplus.base.loss import Loss
 
 if TYPE_CHECKING:
     import torch
@@ -29,7 +30,7 @@ class Part(Protocol):
 
     @property
     def targets(self) -> "torch.Tensor":
-        """The labels, one whole number per example."""
+        """What is wanted of each example: a label, which is a whole number, or numbers to come near."""
         ...
 
 
@@ -53,8 +54,15 @@ class Task(Family):
 
     @property
     def num_classes(self) -> int:
-        """The number of labels."""
+        """The number of labels; for a task without labels, of the numbers that an output consists of."""
         raise NotImplementedError
+
+    @property
+    def loss(self) -> Loss:
+        """What training makes small: the cross-entropy, unless a member says otherwise."""
+        return lookup(
+            Loss, "cross-entropy"
+        )()  # its file lies in `tasks`, which may not be imported here
 
     @property
     def content_hash(self) -> str:

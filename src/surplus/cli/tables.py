@@ -53,7 +53,7 @@ def comparison_table(comparison: Table) -> Table:
         }
         for part in ("validation", "test"):
             if f"{part}_accuracy" in row:
-                shown[f"{part} [%]"] = f"{100 * float(row[f'{part}_accuracy'] or 0):.2f}"
+                shown[f"{part} [%]"] = _percent(row[f"{part}_accuracy"])
         rows.append(shown)
     return Table.from_rows(rows)
 
@@ -64,8 +64,13 @@ def history_table(history: Table) -> Table:
     ends = history.where(step=last)
     columns: dict[str, list[Cell]] = {"network": ends["arm"]}
     for part in ("validation", "test"):
-        columns[f"{part} [%]"] = [f"{100 * float(a or 0):.2f}" for a in ends[f"{part}_accuracy"]]
+        columns[f"{part} [%]"] = [_percent(each) for each in ends[f"{part}_accuracy"]]
     return Table(columns)
+
+
+def _percent(accuracy: Cell) -> str | None:
+    """Return an accuracy as people read it; None where there are no labels."""
+    return None if accuracy is None else f"{100 * float(accuracy):.2f}"
 
 
 def _order(score: Cell, remove: Cell, repeats: list[int]) -> str:

@@ -106,7 +106,7 @@ def line(run: Run) -> str:
     scores = ", ".join(
         f"{part} accuracy {100 * final[key]:.2f} %"
         for part in ("validation", "test")
-        if (key := f"{part}_accuracy") in final
+        if final.get(key := f"{part}_accuracy") is not None
     )
     return f"{run.name}  {state} at step {step}" + (f"  {scores}" if scores else "")
 

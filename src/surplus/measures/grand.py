@@ -13,7 +13,7 @@ from surplus.measures.backward import NUM_EXAMPLES
 from surplus.measures.finding import Finding
 from surplus.measures.measure import Measure
 from surplus.measures.observed import Observed
-from surplus.passes import mean_estimate
+from surplus.passes import mean_estimate, rank_correlation
 
 
 @register("grand")
@@ -66,22 +66,3 @@ def _with_inputs(
     )
     lower, upper = float((centre - reach).tanh()), float((centre + reach).tanh())
     return Finding(quantity=name, value=value, lower=lower, upper=upper, n=count, seed=seed)
-
-
-def rank_correlation(a: Float[Tensor, " values"], b: Float[Tensor, " values"]) -> float | None:
-    """Return Spearman's rank correlation, with mean ranks where values are equal; None if one side is constant.
-
-    Example:
-        >>> rank_correlation(torch.tensor([1.0, 2.0, 9.0]), torch.tensor([0.1, 0.2, 0.3]))
-        1.0
-    """
-    first, second = _ranks(a), _ranks(b)
-    size = float((first.square().sum() * second.square().sum()).sqrt())
-    return None if size == 0 else float((first * second).sum()) / size
-
-
-def _ranks(values: Float[Tensor, " values"]) -> Float[Tensor, " values"]:
-    """Return the ranks, centred; equal values share the mean of theirs."""
-    _, place, counts = torch.unique(values, return_inverse=True, return_counts=True)
-    last = counts.cumsum(0).double()
-    return (last - (counts.double() - 1) / 2)[place] - (len(values) + 1) / 2

@@ -101,4 +101,4 @@ def _accuracy(
         shape = [1] * tensor.dim()
         shape[slot.axis] = -1
         tensor.mul_(loudness.view(shape))
-    return performance(model, judge.data).accuracy
+    return performance(model, judge.data).hits() / judge.num_examples

@@ -15,6 +15,7 @@ from surplus.measures.finding import Finding
 from surplus.measures.measure import Measure
 from surplus.measures.observed import Observed
 from surplus.measures.untreated import Untreated, per_layer
+from surplus.passes import gini
 
 
 @register("ticket-density")
@@ -79,9 +80,7 @@ def _unevenness(shares: Float[Tensor, " units"], fan_in: int, total: int) -> Ite
         for quantity in ("gini", "effective_num_units", "dispersion_index", "lift"):
             yield Finding(quantity=quantity, value=None, note="none of its weights is kept")
         return
-    ranks = torch.arange(1, size + 1, dtype=torch.float64)
-    gini = float(((2 * ranks - size - 1) * shares.sort().values).sum()) / (size * total)
-    yield Finding(quantity="gini", value=gini)
+    yield Finding(quantity="gini", value=gini(shares))
     squares = float(shares.square().sum())
     yield Finding(quantity="effective_num_units", value=total**2 / squares)
     weights = size * fan_in

@@ -45,10 +45,10 @@ class Trial:
         before = [parameter.clone() for parameter in parameters]
         for parameter, W in zip(parameters, weights.values(), strict=True):
             parameter.copy_(W.view_as(parameter))
-        found = performance(self.model, self.data).accuracy
+        found = performance(self.model, self.data)
         for parameter, old in zip(parameters, before, strict=True):
             parameter.copy_(old)
-        return found
+        return found.hits() / found.num_examples
 
     @torch.no_grad()
     def _check_labels(self) -> None:

@@ -64,6 +64,7 @@ class Cutting(Method):
             smaller,
             example,
             {"validation": parts.validation, "test": parts.test},
+            loss=subject.loss,
         )
         return smaller, edits, table
 

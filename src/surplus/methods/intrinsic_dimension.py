@@ -81,7 +81,7 @@ class IntrinsicDimension(Method):
         """Train the baselines and the networks in subspaces.
 
         Raises:
-            InvalidArgument: the run itself was trained in a random subspace.
+            InvalidArgument: the run itself was trained in a random subspace, or on a task without labels.
         """
         spec = spec_of(run)
         if subspace_of(spec.training.optimizer) is not None:
@@ -159,11 +159,13 @@ class IntrinsicDimension(Method):
 
     def _accuracies(self, run: Run, context: Context) -> dict[str, float]:
         model, _ = model_of(run)
-        parts = context.parts(spec_of(run).task)
-        return {
-            f"{part}_accuracy": performance(model, getattr(parts, part)).accuracy
+        task = spec_of(run).task
+        parts = context.parts(task)
+        found = {
+            part: performance(model, getattr(parts, part), task.loss)
             for part in (self.part, "test")
         }
+        return {f"{part}_accuracy": each.hits() / each.num_examples for part, each in found.items()}
 
     def _results(
         self,

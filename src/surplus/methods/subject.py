@@ -8,12 +8,13 @@ import torch
 from jaxtyping import Bool
 from torch import Tensor, nn
 
-from surplus.base import InvalidArgument, Parts, Task
+from surplus.base import InvalidArgument, Loss, Parts, Task
 from surplus.edits import Edits, Origin, load_with_edits
 from surplus.masks import Mask
 from surplus.methods.context import Context
 from surplus.methods.runs import model_of, origin_of, spec_of
 from surplus.store import Run
+from surplus.tasks.losses.cross_entropy import CROSS_ENTROPY
 from surplus.training import example_of
 from surplus.units import Units, find_units
 
@@ -33,6 +34,12 @@ class Subject:
     """How the network is built before any edit; without it a cut one loads only into a fresh model."""
     edits: Edits = Edits()
     """What was done to it since."""
+
+    @property
+    def loss(self) -> Loss:
+        """The loss of the task that it learnt, where that is known."""
+        task = None if self.origin is None else self.origin.task
+        return CROSS_ENTROPY if task is None else task.loss
 
 
 def subject_of_run(run: Run, context: Context) -> Subject:

@@ -12,11 +12,13 @@ from surplus.base import InvalidArgument, Net, register
 @register("rescaled")
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Rescaled(Net):
-    """Another network whose initial weights are multiplied by a factor; biases and normalisations begin as they would.
+    """Another network whose initial weights are multiplied by a factor; biases, normalisations and
+    whatever is held fixed begin as they would.
 
     Small weights let training choose the directions of units; with large ones it hardly turns them.
 
-    Reference: casper2021frivolous, and its code (`init_factor` in experiments.py).
+    Reference: casper2021frivolous, and its code (`init_factor` in experiments.py); tian2019luck, whose students begin
+    close to zero.
 
     Example:
         >>> from surplus.nets import MLP
@@ -26,7 +28,7 @@ class Rescaled(Net):
         True
     """
 
-    references: ClassVar = ("casper2021frivolous",)
+    references: ClassVar = ("casper2021frivolous", "tian2019luck")
 
     inner: Net
     """The network."""
@@ -42,6 +44,6 @@ class Rescaled(Net):
         model = self.inner.build(input_shape, num_classes, seed)
         with torch.no_grad():
             for parameter in model.parameters():
-                if parameter.dim() > 1:
+                if parameter.dim() > 1 and parameter.requires_grad:
                     parameter.mul_(self.factor)
         return model

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from surplus.edits import masked
 from surplus.masks import Mask
-from surplus.passes.data import Data, batches
+from surplus.passes.data import Data, are_labels, batches
 from surplus.passes.downstream import Downstream
 from surplus.units import evaluating, left_as_found
 
@@ -73,11 +73,6 @@ def evaluated(model: nn.Module, inputs: Tensor) -> Any:
     """Return what a model gives in evaluation mode; model, inputs and random streams are left as they were."""
     with torch.no_grad(), evaluating(model), left_as_found(model):
         return model(inputs.clone())
-
-
-def are_labels(targets: Tensor) -> bool:
-    """Say whether targets are one whole number for each example."""
-    return targets.dim() == 1 and not targets.is_floating_point()
 
 
 def _downstream(model: nn.Module, masks: Sequence[Mask]) -> Downstream | None:

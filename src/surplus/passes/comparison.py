@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils._pytree import tree_leaves
 
-from surplus.base import Cell, Table
+from surplus.base import Cell, Loss, Table
 from surplus.edits import example_for
 from surplus.passes.costs import (
     batch_size,
@@ -18,6 +18,7 @@ from surplus.passes.costs import (
 )
 from surplus.passes.data import Data
 from surplus.passes.performance import performance
+from surplus.tasks.losses.cross_entropy import CROSS_ENTROPY
 from surplus.units import evaluating
 
 
@@ -29,6 +30,7 @@ def compare(
     example: Any,
     parts: dict[str, Data] | None = None,
     num_rounds: int = 30,
+    loss: Loss = CROSS_ENTROPY,
 ) -> Table:
     """Return parameters, MACs, bytes, peak memory, measured latency and accuracy of three forms of a network.
 
@@ -42,6 +44,7 @@ def compare(
             size of its batch and the number of threads stand in the table.
         parts: Data to judge on, by name ("validation", "test").
         num_rounds: How often each is timed, side by side.
+        loss: What they are judged by.
 
     Raises:
         InvalidArgument: fewer than two rounds, or data that hold no examples or no pairs of inputs and targets.
@@ -67,7 +70,7 @@ def compare(
             "difference_to_masked": max(apart, default=0.0),
         }
         for part, data in (parts or {}).items():
-            judged = performance(model, data)
+            judged = performance(model, data, loss)
             row[f"{part}_accuracy"] = judged.accuracy
             row[f"{part}_loss"] = judged.loss
         rows.append(row)

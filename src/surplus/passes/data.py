@@ -69,6 +69,24 @@ def batches(data: Data, like: nn.Module) -> Iterator[tuple[Tensor, Tensor]]:
         )
 
 
+def are_labels(targets: Tensor) -> bool:
+    """Say whether targets are one whole number for each example."""
+    return targets.dim() == 1 and not targets.is_floating_point()
+
+
+def check_labels(targets: Tensor) -> None:
+    """Refuse targets that are not labels.
+
+    Raises:
+        InvalidArgument: they are not one whole number for each example.
+    """
+    if not are_labels(targets):
+        raise InvalidArgument(
+            f"This judges by labels, one whole number for each example; the targets are {targets.dtype} of shape"
+            f" {tuple(targets.shape)}."
+        )
+
+
 def pair(batch: object) -> tuple[Tensor, Tensor]:
     """Return a batch as its inputs and targets.
 

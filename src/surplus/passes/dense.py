@@ -4,12 +4,14 @@ from collections.abc import Iterator
 from typing import final
 
 import torch
+import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from surplus.passes.data import Data
 from surplus.passes.downstream import Downstream
 from surplus.passes.judging import judge_
+from surplus.passes.pairwise import PairSums, Visited, odd, pair_sums
 
 ELEMENTS = 1 << 18  # of one buffer: a megabyte of float32, so that a block stays in the cache
 STEPS = 4  # updates between two runs of what follows
@@ -88,6 +90,32 @@ class DenseEngine:
         loss[:size][~kept] = loss[size]
         correct[:size][~kept] = correct[size]
         return loss, correct, self._count
+
+    def pairs(self, kept: Bool[Tensor, " units"]) -> PairSums:
+        """Return sums over all images without each unit and without each two of them."""
+        return pair_sums(self._down, self._visited(kept))
+
+    def _visited(self, kept: Bool[Tensor, " units"]) -> Iterator[Visited]:
+        """Yield the images with all units that are kept; none joins them where their number is even."""
+        present = kept.nonzero()[:, 0].tolist()
+        padding = odd(max(len(present), 1)) - len(present)
+        unit = torch.tensor(present + [len(kept)] * padding)
+        for inputs, targets in self._blocks():
+            received = self._down.masked(inputs, kept)
+            full = self._down.reader(received)
+            at_once = max(1, ELEMENTS // (len(unit) * full[0].numel()))
+            firing = (self._down.by_unit(received) != 0).any(2)[:, present]
+            for some in torch.split(torch.arange(len(targets)), at_once):
+                terms = [self._down.term(received[some], each) for each in present]
+                terms += [torch.zeros_like(full[some])] * padding
+                yield Visited(
+                    full=full[some],
+                    terms=torch.stack(terms),
+                    unit=unit[:, None].expand(-1, len(some)),
+                    firing=F.pad(firing[some], (0, padding)).T,
+                    targets=targets[some],
+                    empty=self._down.empty(1, tuple(inputs.shape[1:])),
+                )
 
     def _cut(self, inputs: Tensor, targets: Tensor) -> list[tuple[Tensor, Tensor]]:
         per_example = self._down.reader(inputs[:1]).numel()

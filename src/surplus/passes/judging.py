@@ -4,6 +4,8 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from surplus.passes.data import check_labels
+
 
 def judge_(
     outputs: Float[Tensor, "classes examples"], targets: Int[Tensor, " examples"]
@@ -11,7 +13,11 @@ def judge_(
     """Return the cross-entropy of each column and whether its label wins; in place: `outputs` is overwritten.
 
     A label wins when no other class has a larger output and no lower class an equal one.
+
+    Raises:
+        InvalidArgument: the targets are no labels.
     """
+    check_labels(targets)
     top = outputs.amax(0)
     own = outputs.gather(0, targets[None])[0]
     hits = own == top

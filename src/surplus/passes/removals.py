@@ -7,14 +7,15 @@ inputs of that layer are computed once; each removal costs one update and whatev
   (a quarter of them in a trained LeNet-300-100). Images with similar numbers of firing units share a block.
 - `dense`: every image visits every unit; for units with several inputs to the next layer, and for convolutions.
 
-Both walk from the empty layer backwards, adding units in reverse order, so that exact zeros stay exact; blocks of
-images are small enough to stay in the processor's cache.
+Along an order, both walk from the empty layer backwards, adding units in reverse order, so that exact zeros stay exact;
+blocks of images are small enough to stay in the processor's cache. For each two units together, `pairwise` shifts the
+list of an image's terms against itself.
 """
 
 from typing import NamedTuple, final
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float, Int, Shaped
 from torch import Tensor, nn
 
 from surplus.base import InvalidArgument
@@ -52,6 +53,37 @@ class Singles(NamedTuple):
     """Before any removal."""
     full_correct: int
     num_examples: int
+
+
+class Pairs(NamedTuple):
+    """What removing each unit alone and each two units together changes."""
+
+    loss_change: Float[Tensor, " units"]
+    """By how much the mean loss rises without the unit, in nats; 0 for one that is not kept."""
+    loss_error: Float[Tensor, " units"]
+    """Its standard error over the examples."""
+    correct_change: Int[Tensor, " units"]
+    """How many more examples are right without the unit."""
+    num_changed: Int[Tensor, " units"]
+    """How many examples become right or wrong without it."""
+    loss_interaction: Float[Tensor, "units units"]
+    """By how much the change without both exceeds the sum of the two changes; 0 on the diagonal."""
+    correct_interaction: Int[Tensor, "units units"]
+    """The same of the number of right answers."""
+    full_loss: float
+    """Before any removal."""
+    full_correct: int
+    num_examples: int
+
+    @property
+    def loss(self) -> Float[Tensor, "units units"]:
+        """The mean loss without units i and j, and on the diagonal without unit i."""
+        return self.full_loss + _sums_of_two(self.loss_change) + self.loss_interaction
+
+    @property
+    def correct(self) -> Int[Tensor, "units units"]:
+        """How many examples are right without units i and j, and on the diagonal without unit i."""
+        return self.full_correct + _sums_of_two(self.correct_change) + self.correct_interaction
 
 
 @torch.no_grad()
@@ -143,3 +175,31 @@ class Removals:
         return Singles(
             loss[:-1] / count, correct[:-1], float(loss[-1]) / count, int(correct[-1]), count
         )
+
+    @torch.no_grad()
+    def pairs(self, kept: Bool[Tensor, " units"] | None = None) -> Pairs:
+        """Remove each two units together from the layer, of which only the `kept` units are there (default: all)."""
+        if kept is None:
+            kept = torch.ones(self._num_units, dtype=torch.bool)
+        sums = self._engine.pairs(kept.cpu())
+        n = sums.count
+        mean = sums.loss_change[:-1] / n
+        variance = (sums.squared_loss_change[:-1] / n - mean.square()).clamp_min(0)
+        return Pairs(
+            loss_change=mean,
+            loss_error=(variance / max(n - 1, 1)).sqrt(),
+            correct_change=sums.correct_change[:-1].round().long(),
+            num_changed=sums.num_changed[:-1].round().long(),
+            loss_interaction=sums.loss_interaction / n,
+            correct_interaction=sums.correct_interaction.round().long(),
+            full_loss=sums.loss / n,
+            full_correct=round(sums.correct),
+            num_examples=n,
+        )
+
+
+def _sums_of_two(changes: Shaped[Tensor, " units"]) -> Shaped[Tensor, "units units"]:
+    """Return the sum of each two entries, and on the diagonal the entry."""
+    sums = changes + changes[:, None]
+    sums.diagonal().copy_(changes)
+    return sums

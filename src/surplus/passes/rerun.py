@@ -8,9 +8,11 @@ from torch import Tensor, nn
 
 from surplus.edits import masked
 from surplus.masks import Mask
-from surplus.passes.data import Data
+from surplus.passes.data import Data, batches
+from surplus.passes.judging import judge_
+from surplus.passes.pairwise import PairSums
 from surplus.passes.performance import performance
-from surplus.units import Units
+from surplus.units import Units, evaluating
 
 
 @final
@@ -52,7 +54,51 @@ class RerunEngine:
         losses, hits, counts = zip(*found, full, strict=True)
         return torch.tensor(losses, dtype=torch.float64), torch.tensor(hits), counts[0]
 
+    def pairs(self, kept: Bool[Tensor, " units"]) -> PairSums:
+        """Return sums over all examples without each unit and without each two of them."""
+        sums = PairSums(len(kept))
+        present = kept.nonzero()[:, 0]
+        lost, hits = self._each(kept)
+        sums.add_full(lost, hits)
+        alone = []
+        for unit in present:
+            found = self._each(_without(kept, unit))
+            alone.append((found[0] - lost, found[1] - hits))
+            sums.add_changes(unit.expand(len(lost)), *alone[-1])
+        for place, first in enumerate(present):
+            for other, second in enumerate(present[:place]):
+                found = self._each(_without(kept, first, second))
+                moved = [
+                    pair - full - one - two
+                    for pair, full, one, two in zip(
+                        found, (lost, hits), alone[place], alone[other], strict=True
+                    )
+                ]
+                where = (first.expand(len(lost)), second.expand(len(lost)))
+                sums.add_interactions(*where, *moved)
+        return sums
+
+    def _each(
+        self, kept: Bool[Tensor, " units"]
+    ) -> tuple[Float[Tensor, " examples"], Float[Tensor, " examples"]]:
+        """Return the loss of each example and whether its label wins."""
+        mask = Mask({self._layer: kept}, "units", self._units)
+        model = masked(self._model, mask)
+        with evaluating(model):
+            found = [
+                judge_(model(inputs).T.contiguous(), targets)
+                for inputs, targets in batches(self._data, model)
+            ]
+        lost, hits = zip(*found, strict=True)
+        return torch.cat(lost).double().cpu(), torch.cat(hits).double().cpu()
+
     def _judged(self, kept: Bool[Tensor, " units"]) -> tuple[float, int, int]:
         mask = Mask({self._layer: kept}, "units", self._units)
         judged = performance(masked(self._model, mask), self._data)
-        return judged.loss * judged.num_examples, judged.num_correct, judged.num_examples
+        return judged.loss * judged.num_examples, judged.hits(), judged.num_examples
+
+
+def _without(kept: Bool[Tensor, " units"], *units: Int[Tensor, ""]) -> Bool[Tensor, " units"]:
+    left = kept.clone()
+    left[torch.stack(units)] = False
+    return left

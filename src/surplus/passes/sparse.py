@@ -2,6 +2,7 @@
 
 import math
 import warnings
+from collections.abc import Iterator
 from typing import final
 
 import numpy as np
@@ -11,6 +12,7 @@ from torch import Tensor
 
 from surplus.passes.downstream import Downstream
 from surplus.passes.judging import judge_
+from surplus.passes.pairwise import PairSums, Visited, images_at_once, odd, pair_sums
 
 BLOCK = 512  # images that share their steps
 STEPS = 8  # updates between two runs of what follows; a block's buffers stay in the cache
@@ -86,6 +88,36 @@ class SparseEngine:
         losses = change + full_loss
         self._warn_of_nan(losses)
         return losses, (gain + full_correct).round().long(), len(self._targets)
+
+    def pairs(self, kept: Bool[Tensor, " units"]) -> PairSums:
+        """Return sums over all images without each unit and without each two of them."""
+        sums = pair_sums(self._down, self._visited(self._inputs * kept.to(self._inputs)))
+        self._warn_of_nan(sums.loss_change[:-1])
+        return sums
+
+    def _visited(self, inputs: Float[Tensor, "examples units"]) -> Iterator[Visited]:
+        """Yield the images with the units that fire on them, those with most of them first."""
+        size = inputs.shape[1]
+        firing = (inputs != 0).sum(1)
+        by_count = firing.argsort(stable=True, descending=True)
+        most = firing[by_count].tolist()
+        start = 0
+        while start < len(most):
+            visits = odd(max(most[start], 1))
+            chosen = by_count[start : start + images_at_once(visits, self._weights.shape[1])]
+            start += len(chosen)
+            some = torch.cat([inputs[chosen], inputs.new_zeros(len(chosen), 1)], dim=1)
+            unit = _visits(some, visits).T.clamp_max(size).contiguous().long()
+            values = some.T.gather(0, unit.to(some.device))
+            empty = self._down.empty(1, (size,))
+            yield Visited(
+                full=empty + some[:, :-1] @ self._weights[:-1],
+                terms=values[..., None] * self._weights[unit],
+                unit=unit,
+                firing=values != 0,
+                targets=self._targets[chosen],
+                empty=empty,
+            )
 
     def _walk(
         self,

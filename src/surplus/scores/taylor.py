@@ -10,7 +10,7 @@ from torch import Tensor
 
 from surplus.base import register
 from surplus.masks import Mask, enforce
-from surplus.passes import batches
+from surplus.passes import batches, check_labels
 from surplus.scores.layer import Layer
 from surplus.scores.rankings import Reevaluated
 from surplus.scores.score import Score
@@ -42,6 +42,7 @@ class Taylor(Score):
         total = torch.zeros(layer.group.size, dtype=torch.float64)
         count = 0
         for inputs, targets in down.inputs(layer.examples()):
+            check_labels(targets)
             received = down.masked(inputs, layer.kept).requires_grad_()
             with torch.enable_grad():
                 loss = F.cross_entropy(down.read(received), targets, reduction="sum")
@@ -63,6 +64,7 @@ class Taylor(Score):
         total = torch.zeros(layer.group.size, dtype=torch.float64)
         count = 0
         for inputs, targets in batches(layer.examples(), model):
+            check_labels(targets)
             for x, y in zip(inputs, targets, strict=True):
                 with torch.enable_grad():
                     loss = F.cross_entropy(model(x[None]), y[None])

@@ -5,12 +5,13 @@ from collections.abc import Mapping, Sequence
 from typing import Literal, Protocol, runtime_checkable
 
 import torch
-from jaxtyping import Float, Int, Shaped
+from jaxtyping import Float, Shaped
 from torch import Tensor, nn
 
-from surplus.base import Net, Part
+from surplus.base import Loss, Net, Part
 from surplus.masks import Mask
 from surplus.passes import Performance
+from surplus.tasks.losses.cross_entropy import CROSS_ENTROPY
 from surplus.training.fleet import Fleet
 from surplus.training.modules import Modules
 from surplus.training.spec import Spec, Training
@@ -39,7 +40,7 @@ class Engine(Protocol):
         self,
         step: int,
         inputs: Float[Tensor, "replicas batch ..."],
-        targets: Int[Tensor, "replicas batch"],
+        targets: Shaped[Tensor, "replicas batch ..."],
         amount: float,
     ) -> None:
         """Update every replica once."""
@@ -88,10 +89,11 @@ def make_engine(
     trainings: Sequence[Training],
     seeds: Sequence[int],
     device: torch.device,
+    loss: Loss = CROSS_ENTROPY,
 ) -> Engine:
     """Return the engine for replicas; see `Fleet` and `Modules` for what they take and refuse."""
     kind = Fleet if engine_name(models[0]) == "fleet" else Modules
-    return kind(models, trainings, seeds, device)
+    return kind(models, trainings, seeds, device, loss)
 
 
 def engine_of(spec: Spec) -> EngineName:

@@ -5,13 +5,13 @@ from collections.abc import Mapping, Sequence
 from typing import final
 
 import torch
-import torch.nn.functional as F
-from jaxtyping import Float, Int, Shaped
+from jaxtyping import Float, Shaped
 from torch import Tensor, nn
 
-from surplus.base import InvalidArgument, Part, derive
+from surplus.base import InvalidArgument, Loss, Part, derive
 from surplus.masks import Mask, on_weights
-from surplus.passes import Performance
+from surplus.passes import Performance, are_labels
+from surplus.tasks.losses.cross_entropy import CROSS_ENTROPY
 from surplus.training.arithmetic import compiled, precision
 from surplus.training.forward import Forward
 from surplus.training.groups import groups_of, lengths
@@ -26,11 +26,14 @@ EVALUATED = 1000  # examples per batch of an evaluation
 class Fleet:
     """Holds the parameters, buffers, masks and optimiser states of replicas, and takes steps with all of them.
 
+    Parameters that require no gradient are kept with the buffers, and stay as they are.
+
     Args:
         models: The replicas' networks, alike but for their values; they are copied.
         trainings: How each is trained: alike but for learning rate and weight decay.
         seeds: The replicas' seeds, for dropout.
         device: Where the work is done.
+        loss: What is made small.
 
     Raises:
         InvalidArgument: the networks are no chains, or differ in shape.
@@ -42,10 +45,12 @@ class Fleet:
         trainings: Sequence[Training],
         seeds: Sequence[int],
         device: torch.device,
+        loss: Loss = CROSS_ENTROPY,
     ) -> None:
         self.template = copy.deepcopy(models[0]).cpu().eval()
         self.training = trainings[0]
         self.device = device
+        self.loss = loss
         self._seeds = list(seeds)
         optimizer, batch_size = self.training.optimizer, self.training.batch_size
         self._groups = groups_of(optimizer, batch_size, self.template)
@@ -61,11 +66,14 @@ class Fleet:
         self._gradient_views = list(layout.views(self._rows.gradients).values())
         self._buffers = {
             name: torch.stack([layout.pad(name, each)] * len(models)).to(device)
-            for name, each in self.template.named_buffers()
+            for name, each in {
+                **dict(self.template.named_buffers()),
+                **_frozen(self.template),
+            }.items()
         }
         for replica, model in enumerate(models):
             self.load(replica, dict(model.state_dict()))
-        self._loss = compiled(self._losses, self.training, device)
+        self._run = compiled(self._losses, self.training, device)
 
     def __len__(self) -> int:
         return len(self._seeds)
@@ -79,7 +87,7 @@ class Fleet:
         self,
         step: int,
         inputs: Float[Tensor, "replicas batch ..."],
-        targets: Int[Tensor, "replicas batch"],
+        targets: Shaped[Tensor, "replicas batch ..."],
         amount: float,
     ) -> None:
         """Update every replica once, from the state at `step` to that at `step + 1`.
@@ -87,7 +95,7 @@ class Fleet:
         Args:
             step: The step before the update.
             inputs: A batch for each replica.
-            targets: Its labels.
+            targets: What is wanted of each.
             amount: The schedule's factor on the learning rate.
         """
         if len(self._groups) == 1:
@@ -111,6 +119,7 @@ class Fleet:
         """Return the loss and accuracy of every replica on a part, in evaluation mode."""
         loss = torch.zeros(len(self), dtype=torch.float64)
         correct = torch.zeros(len(self), dtype=torch.int64)
+        labelled = are_labels(part.targets)
         for start in range(0, len(part), EVALUATED):
             count = min(EVALUATED, len(part) - start)
             # A last short batch is filled up, so that its length is one that the padding was made for.
@@ -120,12 +129,12 @@ class Fleet:
             with precision(self.training, self.device):
                 outputs = self._forward(inputs, self._leaves, self._buffers)
             outputs = outputs[:, : self._classes, :count].float()
-            labels = targets[:count].expand(len(self), -1)
-            lost = F.cross_entropy(outputs, labels, reduction="none")
-            loss += lost.double().sum(1).cpu()
-            correct += (outputs.argmax(1) == labels).sum(1).cpu()
+            wanted = targets[:count].expand(len(self), *targets[:count].shape)
+            loss += self.loss.of(outputs, wanted, "none").double().sum(1).cpu()
+            if labelled:
+                correct += (outputs.argmax(1) == wanted).sum(1).cpu()
         return [
-            Performance(float(each) / len(part), int(right), len(part))
+            Performance(float(each) / len(part), int(right) if labelled else None, len(part))
             for each, right in zip(loss, correct, strict=True)
         ]
 
@@ -156,7 +165,13 @@ class Fleet:
     @torch.no_grad()
     def set_mask(self, replica: int, mask: Mask) -> None:
         """Make one replica keep to a mask from now on: what it removes is zero, and so is its optimiser state."""
-        self._rows.set_mask(replica, on_weights(self.template, mask))
+        weights = on_weights(self.template, mask)
+        for name in weights.keys() & self._buffers.keys():  # frozen: once is enough
+            frozen = crop(self._buffers[name][replica], self._shapes[name])
+            frozen.masked_fill_(~weights[name].to(self.device), 0.0)
+        self._rows.set_mask(
+            replica, {name: weights[name] for name in weights.keys() & self._leaves.keys()}
+        )
 
     def optimizer_tensors(self, replica: int) -> dict[str, Shaped[Tensor, "..."]]:
         """Return one replica's optimiser state by slot and parameter, with its count of updates."""
@@ -174,12 +189,12 @@ class Fleet:
     def _differentiate(
         self,
         inputs: Float[Tensor, "replicas batch ..."],
-        targets: Int[Tensor, "replicas batch"],
+        targets: Shaped[Tensor, "replicas batch ..."],
         *moment: int,
     ) -> Float[Tensor, " replicas"]:
         """Fill the gradients' rows by those of the mean losses, and return these."""
         leaves = list(self._leaves.values())
-        losses = self._loss(self._leaves, inputs, targets, *moment)
+        losses = self._run(self._leaves, inputs, targets, *moment)
         gradients = torch.autograd.grad(losses.sum(), leaves)
         with torch.no_grad():
             torch._foreach_copy_(self._gradient_views, gradients)
@@ -189,7 +204,7 @@ class Fleet:
         self,
         leaves: Mapping[str, Float[Tensor, "replicas ..."]],
         inputs: Float[Tensor, "replicas batch ..."],
-        targets: Int[Tensor, "replicas batch"],
+        targets: Shaped[Tensor, "replicas batch ..."],
         *moment: int,
     ) -> Float[Tensor, " replicas"]:
         def noise(
@@ -203,7 +218,7 @@ class Fleet:
         with precision(self.training, self.device):
             outputs = self._forward(inputs, leaves, self._buffers, noise)
         outputs = outputs[:, : self._classes, :count].float()
-        return F.cross_entropy(outputs, targets, reduction="none").mean(1)
+        return self.loss.of(outputs, targets, "none").mean(1)
 
     def _draw(
         self, seed: int, name: str, moment: tuple[int, ...], like: Float[Tensor, "*features"]
@@ -221,3 +236,9 @@ class Fleet:
         if not widths:
             raise InvalidArgument("The network has no dense layer that could be its output.")
         return widths[-1]
+
+
+def _frozen(model: nn.Module) -> dict[str, Tensor]:
+    return {
+        name: each.detach() for name, each in model.named_parameters() if not each.requires_grad
+    }

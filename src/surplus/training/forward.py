@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from surplus.base import InvalidArgument
+from surplus.nets import Erf
 from surplus.units import chain_of
 
 ELEMENTWISE = (
@@ -33,6 +34,7 @@ ELEMENTWISE = (
     nn.Hardtanh,
     nn.Hardswish,
     nn.Hardsigmoid,
+    Erf,
 )
 POOLING = (
     nn.MaxPool1d,

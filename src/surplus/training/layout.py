@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from jaxtyping import Float, Shaped
 from torch import Tensor, nn
 
+from surplus.base import InvalidArgument
 from surplus.units import chain_of
 
 ALIGNED = 64  # entries: whole vector registers for every type
@@ -91,7 +92,21 @@ def padded_layout(model: nn.Module, sizes: Collection[int]) -> Layout:
     multiple = max(QUAD, *(BLOCK // math.gcd(BLOCK, size) for size in sizes))
     kinds = nn.Linear | nn.BatchNorm1d
     dense = {name for name, module in chain_of(model) if isinstance(module, kinds)}
-    return Layout(dict(model.named_parameters()), dense, multiple)
+    return Layout(trained(model), dense, multiple)
+
+
+def trained(model: nn.Module) -> dict[str, nn.Parameter]:
+    """Return the parameters that training changes, by name: those that require a gradient.
+
+    Raises:
+        InvalidArgument: there is none.
+    """
+    found = {name: each for name, each in model.named_parameters() if each.requires_grad}
+    if not found:
+        raise InvalidArgument(
+            "The network has no parameter that requires a gradient: nothing to train."
+        )
+    return found
 
 
 def up(size: int, multiple: int) -> int:

@@ -83,6 +83,7 @@ class _Loop:
             [member.spec.training for member in members],
             [member.seed for member in members],
             device,
+            members[0].spec.task.loss,
         )
         self.masks: list[Mask | None] = [None] * len(members)
         for place, member in enumerate(members):

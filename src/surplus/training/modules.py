@@ -5,16 +5,16 @@ from contextlib import contextmanager
 from typing import final
 
 import torch
-import torch.nn.functional as F
-from jaxtyping import Float, Int, Shaped
+from jaxtyping import Float, Shaped
 from torch import Tensor, nn
 
-from surplus.base import InvalidArgument, Part, derive
+from surplus.base import InvalidArgument, Loss, Part, derive
 from surplus.masks import Mask, on_weights
 from surplus.passes import Performance, performance
+from surplus.tasks.losses.cross_entropy import CROSS_ENTROPY
 from surplus.training.arithmetic import compiled, precision
 from surplus.training.groups import groups_of
-from surplus.training.layout import Layout
+from surplus.training.layout import Layout, trained
 from surplus.training.rows import Rows, check_tensors
 from surplus.training.spec import Training
 from surplus.units import copied
@@ -35,6 +35,7 @@ class Modules:
         trainings: How each is trained: alike but for learning rate and weight decay.
         seeds: The replicas' seeds, for what the networks draw.
         device: Where the work is done.
+        loss: What is made small.
 
     Raises:
         InvalidArgument: the networks differ in shape, have nothing to train, or hold something that cannot be trained
@@ -47,16 +48,18 @@ class Modules:
         trainings: Sequence[Training],
         seeds: Sequence[int],
         device: torch.device,
+        loss: Loss = CROSS_ENTROPY,
     ) -> None:
         self.template = copied(models[0]).cpu().eval()
         self.training = trainings[0]
         self.device = device
+        self.loss = loss
         self._seeds = list(seeds)
         _check(self.template)
         optimizer, batch_size = self.training.optimizer, self.training.batch_size
         self._groups = groups_of(optimizer, batch_size, self.template)
         self._shapes = {name: tuple(t.shape) for name, t in self.template.state_dict().items()}
-        self._rows = Rows(Layout(_trained(self.template)), trainings, seeds, device)
+        self._rows = Rows(Layout(trained(self.template)), trainings, seeds, device)
         self._modules = []
         for replica, model in enumerate(models):
             check_tensors(model.state_dict(), self._shapes)
@@ -65,7 +68,7 @@ class Modules:
                 parameter = module.get_parameter(name)
                 parameter.data = view.copy_(parameter.detach())
             self._modules.append(module)
-        self._leaves = [list(_trained(module).values()) for module in self._modules]
+        self._leaves = [list(trained(module).values()) for module in self._modules]
         self._gradient_views = [
             list(self._views(self._rows.gradients, replica).values())
             for replica in range(len(models))
@@ -84,7 +87,7 @@ class Modules:
         self,
         step: int,
         inputs: Float[Tensor, "replicas batch ..."],
-        targets: Int[Tensor, "replicas batch"],
+        targets: Shaped[Tensor, "replicas batch ..."],
         amount: float,
     ) -> None:
         """Update every replica once, from the state at `step` to that at `step + 1`.
@@ -92,7 +95,7 @@ class Modules:
         Args:
             step: The step before the update.
             inputs: A batch for each replica.
-            targets: Its labels.
+            targets: What is wanted of each.
             amount: The schedule's factor on the learning rate.
         """
         if len(self._groups) == 1:
@@ -112,7 +115,7 @@ class Modules:
         found = []
         for seed, module in zip(self._seeds, self._modules, strict=True):
             with self._drawing(derive(seed, "evaluation")), precision(self.training, self.device):
-                found.append(performance(module, part))
+                found.append(performance(module, part, self.loss))
         return found
 
     def model(self, replica: int) -> nn.Module:
@@ -145,11 +148,11 @@ class Modules:
     def set_mask(self, replica: int, mask: Mask) -> None:
         """Make one replica keep to a mask from now on: what it removes is zero, and so is its optimiser state."""
         weights = on_weights(self.template, mask)
-        trained = {place.name for place in self._rows.layout.places}
-        for name in weights.keys() - trained:  # frozen: once is enough
+        places = {place.name for place in self._rows.layout.places}
+        for name in weights.keys() - places:  # frozen: once is enough
             frozen = self._modules[replica].get_parameter(name)
             frozen.masked_fill_(~weights[name].to(self.device), 0.0)
-        self._rows.set_mask(replica, {name: weights[name] for name in weights.keys() & trained})
+        self._rows.set_mask(replica, {name: weights[name] for name in weights.keys() & places})
 
     def optimizer_tensors(self, replica: int) -> dict[str, Shaped[Tensor, "..."]]:
         """Return one replica's optimiser state by slot and parameter, with its count of updates."""
@@ -167,7 +170,7 @@ class Modules:
     def _differentiate(
         self,
         inputs: Float[Tensor, "replicas batch ..."],
-        targets: Int[Tensor, "replicas batch"],
+        targets: Shaped[Tensor, "replicas batch ..."],
         *moment: int,
     ) -> Float[Tensor, " replicas"]:
         """Fill the gradients' rows by those of the mean losses, and return these."""
@@ -181,7 +184,7 @@ class Modules:
         return torch.stack(losses)
 
     def _loss(
-        self, replica: int, inputs: Float[Tensor, "batch ..."], targets: Int[Tensor, " batch"]
+        self, replica: int, inputs: Float[Tensor, "batch ..."], targets: Shaped[Tensor, "batch ..."]
     ) -> Float[Tensor, ""]:
         # Copied, since kernels choose their instructions by the alignment of what they are given, and since a layer
         # that works in place must not write into the batch of all.
@@ -194,7 +197,7 @@ class Modules:
                 f"The network returns {found}; to be trained it must return one row of class scores for each example,"
                 " a tensor of shape (batch, classes)."
             )
-        return F.cross_entropy(outputs.float(), targets)
+        return self.loss.of(outputs.float(), targets)
 
     def _views(
         self, rows: Float[Tensor, "replicas params"], replica: int
@@ -210,15 +213,7 @@ class Modules:
             yield
 
 
-def _trained(model: nn.Module) -> dict[str, nn.Parameter]:
-    return {name: each for name, each in model.named_parameters() if each.requires_grad}
-
-
 def _check(model: nn.Module) -> None:
-    if not _trained(model):
-        raise InvalidArgument(
-            "The network has no parameter that requires a gradient: nothing to train."
-        )
     for name, each in model.named_parameters():
         if each.dtype != torch.float32:
             raise InvalidArgument(

@@ -13,6 +13,8 @@ from surplus.training.moments.each_epoch import EachEpoch
 class Evaluation(Probe):
     """Record loss and accuracy on parts of the task, as `<part>_loss` and `<part>_accuracy`.
 
+    The loss is the task's; a task without labels has no accuracy, which is then None.
+
     Reference: own; decisions/0007-plain-members.md.
     """
 
@@ -23,7 +25,7 @@ class Evaluation(Probe):
 
     def look(self, state: RunState) -> Mapping[str, Any]:
         """Return the losses and accuracies."""
-        values = {}
+        values: dict[str, float | None] = {}
         for part in self.parts:
             found = state.performance(part)
             values[f"{part}_loss"] = found.loss
