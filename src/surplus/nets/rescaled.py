@@ -12,8 +12,9 @@ from surplus.base import InvalidArgument, Net, register
 @register("rescaled")
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Rescaled(Net):
-    """Another network whose initial weights are multiplied by a factor; biases, normalisations and
-    whatever is held fixed begin as they would.
+    """Another network whose initial weights are multiplied by a factor.
+
+    Biases, normalisations and whatever is held fixed begin as they would.
 
     Small weights let training choose the directions of units; with large ones it hardly turns them.
 

@@ -4,23 +4,22 @@ import numpy
 import pandas
 import pytest
 
+from surplus.base import label
 from surplus.methods import Context
 from surplus.store import Store
 from surplus.studies import Found, study
 from surplus.studies.claim import THEORIES
-from surplus.studies.questions.synthesis import Synthesis
+from surplus.studies.questions.synthesis import LOW_RANK, RANKS, Synthesis
 from surplus.tasks import MNIST10k
 
 WIDTHS = Synthesis().widths
 PREDICTED = {
-    "accuracy_rank": lambda width, noise: 12 * 2**noise,
     "effective_num_directions": lambda width, noise: width**0.7 * 2**noise,
     "num_spikes": lambda width, noise: 9 + noise,
     "mean_unit_capacity": lambda width, noise: width**-0.5 * 2**noise,
     "rescaled_accuracy": lambda width, noise: 0.97 + noise / 100,
 }
 CONTRARY = {
-    "accuracy_rank": lambda width, noise: width**0.8 * 2**noise,
     "effective_num_directions": lambda width, noise: width * 2**noise,
     "num_spikes": lambda width, noise: width / 4 + noise,
     "mean_unit_capacity": lambda width, noise: 2**noise,
@@ -28,7 +27,7 @@ CONTRARY = {
 }
 
 
-def planted(quantities, gain):
+def planted(quantities, gain, rank):
     """Tables as the methods return them, with a little noise that differs from replica to replica."""
     generator = numpy.random.default_rng(0)
     findings, history = [], []
@@ -42,6 +41,12 @@ def planted(quantities, gain):
             # The frame potential of random directions, m^2 / m = m where they are few.
             random = {"measure": "any", "quantity": "random_frame_potential", "layer": "fc1"}
             findings.append(here | random | {"value": float(width)})
+            network = {"measure": label(LOW_RANK), "quantity": "accuracy", "layer": None}
+            findings.append(here | network | {"value": 0.97})
+            for at in RANKS:
+                kept = {"quantity": "truncated_update_accuracy", "layer": "fc1", "at": float(at)}
+                enough = 0.965 if at >= rank(width) else 0.7
+                findings.append(here | kept | {"measure": label(LOW_RANK), "value": enough})
             whole = {"measure": "random-halves", "quantity": "accuracy", "layer": None}
             findings.append(here | whole | {"value": 0.972})
             for arm, accuracy in (("random", 0.9), ("ticket", 0.9 + gain)):
@@ -57,10 +62,14 @@ def planted(quantities, gain):
 
 
 @pytest.mark.parametrize(
-    ("quantities", "gain", "verdict"), [(PREDICTED, 0.02, "holds"), (CONTRARY, 0.0, "fails")]
+    ("quantities", "gain", "rank", "verdict"),
+    [
+        (PREDICTED, 0.02, lambda width: 10, "holds"),
+        (CONTRARY, 0.0, lambda width: width / 8, "fails"),
+    ],
 )
-def test_each_theory_is_judged_by_its_own_prediction(quantities, gain, verdict):
-    evidence = Synthesis().evidence(planted(quantities, gain))
+def test_each_theory_is_judged_by_its_own_prediction(quantities, gain, rank, verdict):
+    evidence = Synthesis().evidence(planted(quantities, gain, rank))
     assert {claim.theory for claim in evidence} == set(THEORIES)
     assert {claim.name: each.verdict for claim, each in evidence.items()} == {
         claim.name: verdict for claim in evidence

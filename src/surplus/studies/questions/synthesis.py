@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy
 import pandas
 
-from surplus.base import register
-from surplus.measures.accuracy_rank import AccuracyRank
+from surplus.base import label, register
 from surplus.measures.distance_from_init import DistanceFromInit
 from surplus.measures.frame_potential import FramePotential
+from surplus.measures.low_rank_accuracy import LowRankAccuracy
 from surplus.measures.marchenko_pastur import MarchenkoPasturFit
 from surplus.measures.random_halves import RandomHalves
 from surplus.methods.history import History
@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 LAYER = "fc1"
+RANKS = (1, 2, 3, 4, 5, 6, 8, 10, 12, 16, 24, 32, 48, 64, 96, 128)
+LOW_RANK = LowRankAccuracy(ranks=RANKS, num_draws=1)
 
 
 @register("synthesis")
@@ -88,9 +90,9 @@ class Synthesis(Study):
             snapshots=AtSteps(),
         )
         measures = (
-            AccuracyRank(),
             DistanceFromInit(),
             FramePotential(),
+            LOW_RANK,
             MarchenkoPasturFit(),
             RandomHalves(),
         )
@@ -142,9 +144,8 @@ class Synthesis(Study):
         theory="low rank",
     )
     def low_rank(self, found: Found) -> Evidence:
-        """Slope against width of the least rank of W that keeps the accuracy, one for each replica."""
-        ranks = _in_layer(found, "accuracy_rank")
-        return below(_slopes(ranks), what="slope of log rank", bound=0.25)
+        """Slope against width of the least rank of W - Z that keeps all but a point of the accuracy, per replica."""
+        return below(_slopes(_ranks(found)), what="slope of log rank", bound=0.25)
 
     @claim(
         "A random half of the widest layer, made twice as loud, is as accurate as the whole.",
@@ -209,6 +210,19 @@ def _in_layer(found: Found, quantity: str) -> pandas.DataFrame:
     return rows[["width", "replica", "value"]].reset_index(drop=True)
 
 
+def _ranks(found: Found) -> pandas.DataFrame:
+    """Return the least rank of the update, of those tried, with which a network is within a point of itself."""
+    keys = ["width", "replica"]
+    whole = found.quantity("accuracy", label(LOW_RANK)).set_index(keys)["value"]
+    kept = pick(found.quantity("truncated_update_accuracy"), layer=LAYER)
+    kept = kept.join(whole.rename("whole"), on=keys)
+    enough = kept[kept["value"] >= kept["whole"] - 0.01]
+    least = enough.groupby(keys)["at"].min().rename("value")
+    return least.reindex(
+        whole.index
+    ).reset_index()  # missing where no rank that was tried is enough
+
+
 def _last(history: pandas.DataFrame) -> pandas.DataFrame:
     return history[history["step"] == history["step"].max()]
 
@@ -225,7 +239,6 @@ def _wide(found: Found) -> pandas.DataFrame:
     """Return one row per network with everything that the claims look at."""
     keys = ["width", "replica"]
     names = {
-        "accuracy_rank": "rank that carries the accuracy",
         "effective_num_directions": "directions spanned",
         "num_spikes": "directions out of the bulk",
         "mean_unit_capacity": "distance moved per unit",
@@ -236,6 +249,7 @@ def _wide(found: Found) -> pandas.DataFrame:
         _in_layer(found, quantity).set_index(keys)["value"].rename(name)
         for quantity, name in names.items()
     ]
+    columns.append(_ranks(found).set_index(keys)["value"].rename("rank of the update"))
     last = _last(found["unit-tickets/history"])
     arms = last.pivot_table(index=keys, columns="arm", values="test_accuracy")
     arms.columns = pandas.Index([f"test accuracy, {arm}" for arm in arms.columns])

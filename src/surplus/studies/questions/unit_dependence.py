@@ -201,7 +201,7 @@ class UnitDependence(Study):
         return {
             layer: pick(frame, layer=layer)
             .groupby("replica")[["doublings", column]]
-            .apply(lambda rows: float(numpy.polyfit(*rows.to_numpy().T, 1)[0]))
+            .apply(lambda rows: float(numpy.polyfit(rows["doublings"], rows[column], 1)[0]))
             for layer in DENSE
         }
 
