@@ -34,7 +34,8 @@ class TeacherStudentOverlap(Study):
 
     Two units of erf teach K of them online: N inputs, one fresh example a step at rate 0.2 / N, noise 0.1 on targets,
     with the fan-out fixed at 1 or learnt. Each run's overlaps are compared with the exact equations from its own start,
-    which then go on to time 10,000 (in units of N steps), by when nearly all have left the plateau where units are alike.
+    which then go on to time 10,000 (in units of N steps), by when nearly all have left the plateau of units that
+    are alike.
 
     Rectifiers teach rectifiers: ten units, of which the j-th has strength j^-decay, teach one to ten times as many on
     10,000 fixed examples (batches of 16, rate 0.01) from weights close to zero. A teacher unit is found if a student
