@@ -6,6 +6,7 @@ import pytest
 
 from registers import FAMILIES, own
 from surplus.base import Family, decode, encode, fingerprint, lookup
+from surplus.nets import MLP
 from surplus.training import RECIPES, Spec
 
 REQUIRED = {
@@ -13,6 +14,8 @@ REQUIRED = {
     "cutting": {"sparsity": 0.5},
     "scheduled-pruning": {"at": (1,), "sparsity": 0.5},
     "subspace": {"dimension": 3},
+    "redrawn": {"inner": MLP(), "layers": ("fc1",)},
+    "rescaled": {"inner": MLP(), "factor": 0.5},
 }
 CASES = [(family, name) for family in FAMILIES for name in own(family)]
 

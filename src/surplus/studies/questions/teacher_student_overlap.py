@@ -34,7 +34,8 @@ class TeacherStudentOverlap(Study):
 
     Two units of erf teach K of them online: N inputs, one fresh example a step at rate 0.2 / N, noise 0.1 on targets,
     with the fan-out fixed at 1 or learnt. Each run's overlaps are compared with the exact equations from its own start,
-    which then go on to time 10,000 (in units of N steps), by when nearly all have left the plateau on which units are alike.
+    which then go on to time 10,000 (in units of N steps), by when nearly all have left the plateau on which units are
+    alike.
 
     Rectifiers teach rectifiers: ten units, of which the j-th has strength j^-decay, teach one to ten times as many on
     10,000 fixed examples (batches of 16, rate 0.01) from weights close to zero. A teacher unit is found if a student
@@ -160,7 +161,7 @@ class TeacherStudentOverlap(Study):
         place="the L-shaped figure of correlation against fan-out",
     )
     def losers_fall_silent(self, found: Found) -> Evidence:
-        """log10 of the mean fan-out norm, unmatched over matched units, at the largest factor; a factor of 2 matters."""
+        """log10 of mean fan-out norms, unmatched over matched units, at the largest factor; a factor of 2 matters."""
         units = pick(found["alignment/units"], teacher="relu", width=max(self.factors))
         ends = units[units["step"] > 0]
         ends = ends.assign(won=ends["angle_degrees"] < MATCHED)
