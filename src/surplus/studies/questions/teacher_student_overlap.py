@@ -199,27 +199,27 @@ class TeacherStudentOverlap(Study):
         """Return final errors against width, error against time beside the equations, and the L of fan-outs."""
         final = self._final(found)
         final["learning"] = numpy.where(final["learnt"], "both layers", "first layer")
+        final["log10"] = numpy.log10(final["generalisation_error"])
         widths = lines(
             final,
             "width",
-            "generalisation_error",
+            "log10",
             by="learning",
-            log="y",
-            labels=("K, units of the student", "generalisation error"),
+            labels=("K, units of the student", "log10 of the error"),
         )
         errors = found["order-parameters/errors"]
         errors["width"] = "K = " + errors["width"].astype(str)
         errors["learning"] = numpy.where(errors["learnt"], "both layers", "first layer")
+        errors["log10"] = numpy.log10(errors["generalisation_error"])
         times = lines(
             errors[errors["time"] <= self.end],
             "time",
-            "generalisation_error",
+            "log10",
             by="source",
             across=["learning", "width"],
-            log="y",
             share_y=True,
             columns=len(self.widths),
-            labels=("steps / N", "generalisation error"),
+            labels=("steps / N", "log10 of the error"),
         )
         return {"width": widths, "time": times, "fan-out": self._scatter(found)}
 
@@ -239,7 +239,7 @@ class TeacherStudentOverlap(Study):
             )
             axis.axvline(0.95, color="#999999", ls=":", label="found")
             axis.set_yscale("log")
-            axis.set_title(f"strength j^-{decay:g}")
+            axis.set_title(f"strength j^-{decay:g}" if decay else "equal strengths")
             axis.set_xlabel("cosine to the nearest teacher unit")
         axes[0].set_ylabel("fan-out norm")
         legend(figure, axes)
