@@ -1,4 +1,4 @@
-"""The contract of every net."""
+"""The contract of every published architecture, which a width multiplier makes smaller; small models have their own."""
 
 import dataclasses
 import math
@@ -25,7 +25,16 @@ from surplus.nets import (
 from surplus.training.forward import Forward
 from surplus.units import find_units, is_chain
 
-NETS = {name: kind for name, kind in members(Net).items() if not name.startswith("tiny")}
+
+def has_multiplier(kind):
+    return any(field.name == "width" and field.type is float for field in dataclasses.fields(kind))
+
+
+NETS = {
+    name: kind
+    for name, kind in members(Net).items()
+    if not name.startswith("tiny") and has_multiplier(kind)
+}
 SEED = 0
 
 

@@ -14,6 +14,7 @@ REQUIRED = {
     "cutting": {"sparsity": 0.5},
     "scheduled-pruning": {"at": (1,), "sparsity": 0.5},
     "subspace": {"dimension": 3},
+    "redrawn": {"inner": MLP(), "layers": ("fc1",)},
     "rescaled": {"inner": MLP(), "factor": 0.5},
 }
 CASES = [(family, name) for family in FAMILIES for name in own(family)]

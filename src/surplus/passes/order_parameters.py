@@ -114,8 +114,8 @@ def integrated(
 ) -> list[OrderParameters]:
     """Return the states at rising times; the one that is given belongs to the first of them.
 
-    Runge and Kutta's method of fourth order; a step is as long as it may be for two halves of it to end,
-    in every entry, within the tolerance of the whole.
+    Runge and Kutta's method of fourth order; a step is as long as it may be for two halves of it to end, in every
+    entry, within the tolerance of the whole.
     """
     found = [state]
     step = 0.1

@@ -141,7 +141,8 @@ class Exploration(Study):
     )
     def finding_is_enough(self, found: Found) -> Evidence:
         """Of the fitting networks of the control that found all four: the share that is perfect, against one half."""
-        runs = pick(self._fitting(found, gamma=self.gammas[-1]), found=4)
+        runs = self._fitting(found, gamma=self.gammas[-1])
+        runs = runs[runs["found"] == 4]
         return share_above(int(runs["perfect"].sum()), len(runs), what="share perfect", bound=0.5)
 
     @claim(
@@ -212,7 +213,7 @@ class Exploration(Study):
         quantities = {
             "probability": "P(perfect test | fits)",
             "found": "patterns found, of 4",
-            "end": "angle to the nearest pattern [°]",
+            "end": "angle to a pattern [°]",
         }
         for axis, (name, label) in zip(axes, quantities.items(), strict=True):
             for colour, (gamma, rows) in zip(
@@ -228,6 +229,8 @@ class Exploration(Study):
             if name == "end":
                 axis.axhline(22.5, color="#999999", ls=":", label="at the start, on average")
             axis.set_xscale("log")
+            axis.set_xticks(self.widths, [str(width) for width in self.widths])
+            axis.minorticks_off()
             axis.set_xlabel("k, filters of each sign")
             axis.set_ylabel(label)
         legend(figure, axes)

@@ -34,8 +34,8 @@ class TeacherStudentOverlap(Study):
 
     Two units of erf teach K of them online: N inputs, one fresh example a step at rate 0.2 / N, noise 0.1 on targets,
     with the fan-out fixed at 1 or learnt. Each run's overlaps are compared with the exact equations from its own start,
-    which then go on to time 10,000 (in units of N steps), by when nearly all have left the plateau of units that
-    are alike.
+    which then go on to time 10,000 (in units of N steps), by when nearly all have left the plateau on which units are
+    alike.
 
     Rectifiers teach rectifiers: ten units, of which the j-th has strength j^-decay, teach one to ten times as many on
     10,000 fixed examples (batches of 16, rate 0.01) from weights close to zero. A teacher unit is found if a student
@@ -161,7 +161,7 @@ class TeacherStudentOverlap(Study):
         place="the L-shaped figure of correlation against fan-out",
     )
     def losers_fall_silent(self, found: Found) -> Evidence:
-        """log10 of the mean fan-out norm, unmatched over matched, at the largest factor; a factor of 2 matters."""
+        """log10 of mean fan-out norms, unmatched over matched units, at the largest factor; a factor of 2 matters."""
         units = pick(found["alignment/units"], teacher="relu", width=max(self.factors))
         ends = units[units["step"] > 0]
         ends = ends.assign(won=ends["angle_degrees"] < MATCHED)
@@ -199,27 +199,27 @@ class TeacherStudentOverlap(Study):
         """Return final errors against width, error against time beside the equations, and the L of fan-outs."""
         final = self._final(found)
         final["learning"] = numpy.where(final["learnt"], "both layers", "first layer")
+        final["log10"] = numpy.log10(final["generalisation_error"])
         widths = lines(
             final,
             "width",
-            "generalisation_error",
+            "log10",
             by="learning",
-            log="y",
-            labels=("K, units of the student", "generalisation error"),
+            labels=("K, units of the student", "log10 of the error"),
         )
         errors = found["order-parameters/errors"]
         errors["width"] = "K = " + errors["width"].astype(str)
         errors["learning"] = numpy.where(errors["learnt"], "both layers", "first layer")
+        errors["log10"] = numpy.log10(errors["generalisation_error"])
         times = lines(
             errors[errors["time"] <= self.end],
             "time",
-            "generalisation_error",
+            "log10",
             by="source",
             across=["learning", "width"],
-            log="y",
             share_y=True,
             columns=len(self.widths),
-            labels=("steps / N", "generalisation error"),
+            labels=("steps / N", "log10 of the error"),
         )
         return {"width": widths, "time": times, "fan-out": self._scatter(found)}
 
@@ -239,7 +239,7 @@ class TeacherStudentOverlap(Study):
             )
             axis.axvline(0.95, color="#999999", ls=":", label="found")
             axis.set_yscale("log")
-            axis.set_title(f"strength j^-{decay:g}")
+            axis.set_title(f"strength j^-{decay:g}" if decay else "equal strengths")
             axis.set_xlabel("cosine to the nearest teacher unit")
         axes[0].set_ylabel("fan-out norm")
         legend(figure, axes)
