@@ -7,8 +7,8 @@ What lives here:
 - `Removals`, the loss and accuracy after every removal of units, with its `Singles`, and the `removal_macs` that one
   takes; `Downstream`, a chain taken apart at one layer; `agreement` of masked networks with the network itself, an
   `Agreement`; `Answers`, data whose targets are a network's own; what a model gives `evaluated`;
-- `stand_ins`, removed units as combinations of the kept ones, fitted to activations; `TakingOver`, what a layer is
-  worth when these do the work;
+- `stand_ins`, removed units as combinations of the kept ones, fitted to activations (`Fitting`: many choices of them);
+  `TakingOver`, what a layer is worth when these do the work;
 - `performance`, which returns a `Performance`; `num_parameters`, `num_macs` and `file_bytes`, what a network costs;
   `compare`, the table of all that; `keep_to` a `Quantity`, with what was `Reached`;
 - `Estimate`: `mean_estimate`, `share_estimate` and the `difference` of two, with their intervals;
@@ -34,7 +34,7 @@ from surplus.passes.path_norm import path_norm
 from surplus.passes.performance import Performance, performance
 from surplus.passes.removals import Removals, Singles, removal_macs
 from surplus.passes.sampling import Sample, draw, sampled
-from surplus.passes.standing_in import stand_ins
+from surplus.passes.standing_in import Fitting, stand_ins
 from surplus.passes.taking_over import TakingOver
 from surplus.passes.taps import activations, by_example
 from surplus.passes.targets import Quantity, Reached, keep_to
@@ -45,6 +45,7 @@ __all__ = [
     "Data",
     "Downstream",
     "Estimate",
+    "Fitting",
     "Margins",
     "Performance",
     "Quantity",
