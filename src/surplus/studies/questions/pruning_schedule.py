@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 import pandas
 
-from surplus.base import register
+from surplus.base import Cell, register
 from surplus.methods.scheduled import ScheduledPruning
 from surplus.scores import Score
 from surplus.scores.frame_potential import FramePotential
@@ -85,7 +85,7 @@ class PruningSchedule(Study):
                 pruning = ScheduledPruning(
                     at=self.steps(), sparsity=sparsity, score=score, layers=("fc1",)
                 )
-                labels = {"score": score.kind, "sparsity": sparsity}
+                labels: dict[str, Cell] = {"score": score.kind, "sparsity": sparsity}
                 yield Arm(labels=labels, spec=spec, methods=(pruning,))
 
     def steps(self) -> tuple[int, ...]:
