@@ -8,9 +8,11 @@ from registers import FAMILIES, own
 from surplus.base import Family, decode, encode, fingerprint, lookup
 from surplus.nets import MLP
 from surplus.training import RECIPES, Spec
+from surplus.training.interventions import Pruning
 
 REQUIRED = {
     "pruning": {"sparsity": 0.5},
+    "pruning-noise": {"instead_of": Pruning(sparsity=0.5)},
     "cutting": {"sparsity": 0.5},
     "scheduled-pruning": {"at": (1,), "sparsity": 0.5},
     "subspace": {"dimension": 3},

@@ -1,6 +1,7 @@
 """The family of interventions: what may change a run while it goes on."""
 
 from abc import abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, final
 
@@ -15,6 +16,8 @@ class Change:
 
     mask: Any = None
     """The new mask (`surplus.masks.Mask`), which training keeps to from now on; None leaves it as it is."""
+    weights: Mapping[str, Any] = field(default_factory=dict)
+    """The new values of some parameters, by name; what the mask removes stays zero, the optimiser's state as it is."""
     record: dict[str, Any] = field(default_factory=dict)
     """What to write to the event log about the change."""
 

@@ -10,13 +10,12 @@ from torch import Tensor
 
 from surplus.base import Cell, InvalidArgument, Table, label, register
 from surplus.edits import StandIns, unmergeable
-from surplus.masks import Mask
 from surplus.methods.ablation import UNITS, layer_of
 from surplus.methods.context import Context
 from surplus.methods.method import Method
 from surplus.methods.results import Results
 from surplus.methods.subject import Subject, sampled_subject, subject_of_run
-from surplus.passes import TakingOver, stand_ins
+from surplus.passes import Fitting, TakingOver
 from surplus.passes.geometry import directions
 from surplus.scores import Layer, Score, order_of_removal
 from surplus.scores.magnitude import Magnitude
@@ -98,15 +97,18 @@ class Merging(Method):
                 ("test", subject.parts.test),
             )
         }
-        for order, hand_overs in self._orders(layer, vectors):
+        fitting = None
+        if "fitted" in self.taken_over:
+            fitting = Fitting(subject.model, subject.units, name, subject.parts.validation)
+        for order, removals in self._orders(layer, vectors):
             num_left = int(layer.kept.sum())
             points = torch.linspace(0, num_left - 1, min(self.num_points, num_left)).round().int()
             for num_removed in points.tolist():
-                done = hand_overs[:num_removed]
+                done = removals[:num_removed]
                 kept = layer.kept.clone()
                 kept[[each.unit for each in done]] = False
                 for how in self.taken_over:
-                    found = self._stand_ins(subject, name, how, kept, done)
+                    found = _stand_ins(fitting, how, kept, done)
                     row: dict[str, Cell] = {
                         "layer": name,
                         "order": order,
@@ -130,19 +132,15 @@ class Merging(Method):
                 hand_overs(vectors, layer.kept, order_of_removal(score, layer)[:-1]),
             )
 
-    def _stand_ins(
-        self,
-        subject: Subject,
-        name: str,
-        how: TakenOver,
-        kept: Bool[Tensor, " units"],
-        done: list[HandOver],
-    ) -> StandIns:
-        if how == "fitted" and done:
-            mask = Mask({name: kept}, "units", subject.units)
-            return stand_ins(subject.model, mask, subject.parts.validation, constants=False)[name]
-        work = carried_by(len(kept), done if how == "nearest" else [])
-        return StandIns(coefficients=work[~kept][:, kept])
+
+def _stand_ins(
+    fitting: Fitting | None, how: TakenOver, kept: Bool[Tensor, " units"], done: list[HandOver]
+) -> StandIns:
+    if how == "fitted" and fitting is not None and done:
+        removed, left = (~kept).nonzero()[:, 0], kept.nonzero()[:, 0]
+        return fitting.fit(removed, left, constants=False)
+    work = carried_by(len(kept), done if how == "nearest" else [])
+    return StandIns(coefficients=work[~kept][:, kept])
 
 
 def hand_overs(

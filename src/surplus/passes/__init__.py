@@ -8,13 +8,14 @@ What lives here:
   that one takes; `shapley` values of units by it, as a `Shapley`; `Downstream`, a chain taken apart at one layer;
   `agreement` of masked networks with the network itself, an `Agreement`; `Answers`, data whose targets are a network's
   own; what a model gives `evaluated`;
-- `stand_ins`, removed units as combinations of the kept ones, fitted to activations; `TakingOver`, what a layer is
-  worth when these do the work;
+- `stand_ins`, removed units as combinations of the kept ones, fitted to activations (`Fitting`: many choices of them);
+  `TakingOver`, what a layer is worth when these do the work;
 - `performance`, which returns a `Performance`; `num_parameters`, `num_macs` and `file_bytes`, what a network costs;
   `compare`, the table of all that; `keep_to` a `Quantity`, with what was `Reached`;
 - `Estimate`: `mean_estimate`, `share_estimate` and the `difference` of two, with their intervals;
 - `gini`, how unequal numbers are, and `rank_correlation`; `linked`, which things hang together; what of each column all
-  others leave `unexplained`, and the `num_directions` of a spectrum; `path_norm`, a sum over all paths through a network; `margins` of a classifier's examples, as `Margins`;
+  others leave `unexplained`, and the `num_directions` of a spectrum; `path_norm`, a sum over all paths
+  through a network; `margins` of a classifier's examples, as `Margins`;
 - `order_parameters`, a file with a door of its own: the exact equations of a student that learns from a teacher;
 - folders with doors of their own: `statistics`, the one pass over the data; `geometry` of weight vectors; `ghost`,
   gradients of single examples; `spectra` of weight matrices; `curvature` of the loss.
@@ -38,7 +39,7 @@ from surplus.passes.performance import Performance, performance
 from surplus.passes.removals import Pairs, Removals, Singles, removal_macs
 from surplus.passes.sampling import Sample, draw, sampled
 from surplus.passes.shapley import Shapley, shapley
-from surplus.passes.standing_in import stand_ins
+from surplus.passes.standing_in import Fitting, stand_ins
 from surplus.passes.taking_over import TakingOver
 from surplus.passes.taps import activations, by_example
 from surplus.passes.targets import Quantity, Reached, keep_to
@@ -49,6 +50,7 @@ __all__ = [
     "Data",
     "Downstream",
     "Estimate",
+    "Fitting",
     "Margins",
     "Pairs",
     "Performance",

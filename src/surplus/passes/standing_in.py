@@ -1,7 +1,9 @@
 """Standing in: each removed unit as the best combination of the kept ones, fitted to activations."""
 
+from typing import final
+
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from surplus.base import InvalidArgument
@@ -9,6 +11,7 @@ from surplus.edits import StandIns
 from surplus.masks import Mask
 from surplus.passes.data import Data
 from surplus.passes.taps import activations
+from surplus.units import Units
 
 
 def stand_ins(
@@ -47,17 +50,43 @@ def stand_ins(
     for name in mask.kept:
         removed, kept = mask.removed_index(name), mask.kept_index(name)
         if len(removed):
-            gram = _gram(model, mask, name, data)
-            found[name] = _fitted(gram, removed, kept, constants)
+            found[name] = Fitting(model, units, name, data).fit(removed, kept, constants)
     units.check(model)
     return found
 
 
+@final
+class Fitting:
+    """Fits the stand-ins of one layer, for as many choices of removed units as wanted, after one pass over the data.
+
+    Args:
+        model: The model whose units they are, or one of the same shape.
+        units: The units.
+        name: The layer.
+        data: The (inputs, targets) to fit to; the targets are not looked at.
+
+    Raises:
+        InvalidArgument: the layer's units can be seen nowhere.
+    """
+
+    def __init__(self, model: nn.Module, units: Units, name: str, data: Data) -> None:
+        self._gram = _gram(model, units, name, data)
+
+    def fit(
+        self,
+        removed: Int[Tensor, " removed"],
+        kept: Int[Tensor, " kept"],
+        constants: bool = True,
+    ) -> StandIns:
+        """Return the removed units as weighted sums of the kept ones and, if wanted, of a constant."""
+        return _fitted(self._gram, removed, kept, constants)
+
+
 def _gram(
-    model: nn.Module, mask: Mask, name: str, data: Data
+    model: nn.Module, units: Units, name: str, data: Data
 ) -> Float[Tensor, "units_and_one units_and_one"]:
     """Return the products of all pairs of units of a layer, and of each with one, over data and positions."""
-    tap = mask.checked_units()[name].tap
+    tap = units[name].tap
     if tap is None:
         raise InvalidArgument(
             f"The units of `{name}` never lie along one axis, so that their activations cannot be compared."

@@ -14,6 +14,7 @@ from surplus.edits import from_raw, to_raw
 from surplus.masks import Mask
 from surplus.training.engine import make_engine
 from surplus.training.interrupts import Interrupts
+from surplus.training.optimizers.subspace import subspace_of
 from surplus.training.order import Order
 from surplus.training.progress import Progress, Silent
 from surplus.training.spec import Spec
@@ -146,6 +147,8 @@ class _Loop:
             change = intervention.intervene(state)
             if change is None:
                 continue
+            if change.weights:
+                self._set_weights(place, change.weights)
             if change.mask is not None:
                 self._mask(place, change.mask)
             member.recorder.event(
@@ -170,6 +173,18 @@ class _Loop:
             mask = mask.bind(find_units(self.fleet.template, example_of(self.parts)))
         self.masks[place] = mask
         self.fleet.set_mask(place, mask)
+
+    def _set_weights(self, place: int, weights: Mapping[str, Tensor]) -> None:
+        """Give a replica's parameters the values that an intervention asks for."""
+        if subspace_of(self.members[place].spec.training.optimizer) is not None:
+            raise InvalidArgument(
+                "An intervention asks for new weights, but the run trains in a random subspace, in which they do not"
+                " lie. Train with another optimiser, or leave the intervention out."
+            )
+        self.fleet.load(place, {**self.fleet.tensors(place), **weights})
+        mask = self.masks[place]
+        if mask is not None:
+            self.fleet.set_mask(place, mask)
 
     def _state(self, place: int, evaluated: Evaluated) -> ReplicaState:
         return ReplicaState(
