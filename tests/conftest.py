@@ -14,6 +14,7 @@ from surplus.base import Parts
 
 collect_ignore = [
     "asking.py",
+    "flipping.py",
     "generated/fuzz.py",
     "measuring.py",
     "oracles",

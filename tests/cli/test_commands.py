@@ -41,6 +41,7 @@ def test_the_list_of_commands_is_frozen():
         "measure",
         "export",
         "runs",
+        "study",
         "report",
         "cite",
     ]

@@ -246,8 +246,15 @@ def test_edits_of_format_1_are_read_and_written():
 
 def test_a_document_of_format_1_is_read_whole():
     document = read_document(HERE / "spec-v1.json")
-    assert document == {"spec": encode(SPEC_V1)}
+    assert still_said(document["spec"], encode(SPEC_V1))
     assert decode(Spec, document["spec"]) == SPEC_V1
+
+
+def still_said(old: Any, new: Any) -> bool:
+    """Say whether all that an old document says is said today; what was added since has its default."""
+    if isinstance(old, dict):
+        return all(key in new and still_said(each, new[key]) for key, each in old.items())
+    return bool(old == new)
 
 
 def write_settings() -> None:

@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from planted import batches
+from surplus.base import UnknownName
 from surplus.measures import LowRankAccuracy, findings, observed
 from surplus.passes import performance
 from surplus.units import find_units
@@ -133,3 +134,13 @@ def test_what_cannot_be_judged_is_named_with_the_reason(mlp):
         ("2", "its weights are those of initialisation"),
         ("4", "all its weights are zero"),
     ]
+
+
+def test_only_the_layers_that_are_asked_for_are_projected(mlp):
+    data, start = batches(40, (6,), 3), {k: v + 1 for k, v in mlp.state_dict().items()}
+    found = numbers(mlp, LowRankAccuracy(layers=("2",)), data, initial=start)
+    whole = numbers(mlp, LowRankAccuracy(), data, initial=start)
+    assert {layer for _, layer, _ in found} == {None, "2"}
+    assert all(found[key] == whole[key] for key in found if key[1] == "2")
+    with pytest.raises(UnknownName, match="fc9"):
+        numbers(mlp, LowRankAccuracy(layers=("fc9",)), data, initial=start)

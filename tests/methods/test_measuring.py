@@ -11,8 +11,10 @@ import surplus as sp
 from planted import batches
 from surplus.base import InvalidArgument, Parts, UnknownName
 from surplus.masks import Mask
-from surplus.measures import DeadUnits, FramePotential
+from surplus.measures import DeadUnits, FramePotential, SubspaceAngles
+from surplus.methods import Context, train_all
 from surplus.methods.measuring import Measuring
+from surplus.store import Store
 
 BY = (FramePotential(), DeadUnits())
 
@@ -163,3 +165,18 @@ def test_a_measure_of_ones_own_is_one_class(mlp):
     with torch.no_grad():
         outputs = torch.cat([mlp[:2](inputs) for inputs, _ in data])
     assert found == [pytest.approx(float(outputs.mean()), rel=1e-12)]
+
+
+def test_a_fingerprint_alone_means_the_replica_of_the_same_seed(tmp_path):
+    made = Context(store=Store(tmp_path), progress=False)
+    spec = running.spec("mlp", num_steps=2)
+    first, second = train_all([(spec, 0), (spec, 1)], made)
+    by = (SubspaceAngles(rank=2),)
+
+    def found(run, against):
+        table = Measuring(by=by, against=against).compute(run, made).tables["findings"]
+        return table.where(quantity="greatest_angle_between_runs_degrees")["value"][0]
+
+    for run in (first, second):
+        assert found(run, first.fingerprint) == pytest.approx(0, abs=1e-5)
+    assert found(first, second.name) == found(second, first.name) > 1

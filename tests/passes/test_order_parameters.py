@@ -66,12 +66,12 @@ def test_units_may_be_named_in_any_order():
     assert (one.v == v).all()
 
 
-def test_half_the_step_changes_little():
+def test_a_tenth_of_the_tolerance_changes_little():
     state = state_of(*drawn(fan_out=True))
     rates = Rates(0.2, 0.2, 0.1)
     coarse, fine = (
-        integrated(state, rates, [0.0, 5.0, 20.0], width)[-1].generalisation_error
-        for width in (0.5, 0.25)
+        integrated(state, rates, [0.0, 5.0, 20.0], tolerance)[-1].generalisation_error
+        for tolerance in (1e-7, 1e-8)
     )
     assert coarse == pytest.approx(fine, rel=1e-5)
 
@@ -92,7 +92,7 @@ def test_gradient_descent_follows_the_equations(fan_out_rate):
 def asymptote(K, learnt, seed=0, end=1500.0):
     w, v, B = drawn(K=K, N=500, seed=seed, fan_out=learnt)
     rates = Rates(0.2, 0.2 if learnt else 0.0, 0.1)
-    return integrated(state_of(w, v, B), rates, [0.0, end], 1.0)[-1].generalisation_error
+    return integrated(state_of(w, v, B), rates, [0.0, end])[-1].generalisation_error
 
 
 @pytest.mark.slow

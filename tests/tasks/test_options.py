@@ -57,6 +57,16 @@ def test_exactly_the_asked_share_of_labels_changes_and_is_known(plain):
     assert not noisy.validation.changed.any()
 
 
+def test_the_published_labels_of_changed_examples_are_known(plain):
+    noisy = MNIST10k(labels=Labels(noise=0.2), subset=(7, 3, 4000, 12)).load().train
+    assert torch.equal(noisy.published, plain.train.targets[[7, 3, 4000, 12]])
+    assert torch.equal(noisy.changed, noisy.targets != noisy.published)
+    healed = noisy.take(torch.tensor([2, 0])).to("cpu").as_published()
+    assert torch.equal(healed.targets, plain.train.targets[[4000, 7]])
+    assert torch.equal(healed.images, noisy.images[[2, 0]])
+    assert not healed.changed.any() and healed.as_published() is healed
+
+
 def test_new_labels_are_uniform_over_the_other_classes(plain):
     noisy = MNIST10k(labels=Labels(noise=1.0)).load()
     assert noisy.train.changed.all()

@@ -51,13 +51,13 @@ class Arguments:
 def run(words: Sequence[str]) -> int:
     """Run the subcommand."""
     arguments = parse(Arguments, words, "study")
-    from surplus.studies.ledger import ledger
+    from surplus.studies import Study as _Study  # noqa: F401 - says at once if an extra is missing
 
     if arguments.list:
         print(_listed())
         return 0
     if arguments.claims:
-        print(_claims(ledger(arguments.out), arguments.name))
+        print(_claims(arguments.out, arguments.name))
         return 0
     if arguments.name is None:
         raise InvalidArgument("Name a study: `surplus study --list` names them all.")
@@ -112,15 +112,15 @@ def _told(outcome: "Outcome") -> str:
     return "\n".join(lines)
 
 
-def _claims(found: Table, name: str | None) -> Table:
+def _claims(folder: Path, name: str | None) -> Table:
     """Return the ledger, or the claims of one study, which may be defined in a file or module."""
-    if name is not None and name not in found["study"]:
-        from surplus.studies.loading import find_study
+    from surplus.studies.ledger import ledger
+    from surplus.studies.loading import find_study
 
-        known = find_study(name)
-        name = known.kind
-        if name not in found["study"]:
-            raise InvalidArgument(f"The study `{name}` makes no claims.")
+    found = ledger(folder)
+    if name is not None and name not in found["study"]:
+        name = find_study(name).kind
+        found = ledger(folder)  # which knows it now
     if name is not None:
         found = found.where(study=name)
     names = ("study", "claim", "verdict", "estimate", "lower", "upper", "n", "scale")

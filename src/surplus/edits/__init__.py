@@ -3,6 +3,7 @@
 What lives here:
 - `cut`, which removes units; `plan`, what a cut would do; `expand`, the way back, with zeros;
 - `merge`, which removes units for which others are `StandIns`; `mergeable`, the mask of those that repeat others;
+  `unmergeable`, why no unit of a group can stand in for another;
 - `grow`, which adds `NewUnits`; `split`, which adds copies; `insert`, which adds a layer; `factorise`, which makes two
   narrow layers of one;
 - their in-place twins `cut_`, `merge_`, `grow_`, `split_`, `insert_`, `factorise_`, which take the optimiser along;
@@ -29,7 +30,7 @@ from surplus.edits.merging import merge
 from surplus.edits.new_units import NewUnits
 from surplus.edits.planning import plan
 from surplus.edits.records import Count, Factorisation, Insertion, Kept, Renumbered, Resize, Slice
-from surplus.edits.repeating import mergeable
+from surplus.edits.repeating import mergeable, unmergeable
 from surplus.edits.replaying import replay_, sliced, sliced_mask
 from surplus.edits.saving import Origin, load, load_with_edits, save
 from surplus.edits.splitting import split
@@ -75,4 +76,5 @@ __all__ = [
     "split",
     "split_",
     "to_raw",
+    "unmergeable",
 ]

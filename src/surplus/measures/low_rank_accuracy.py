@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from torch import Tensor
 
-from surplus.base import derive, register
+from surplus.base import derive, register, unknown_name
 from surplus.measures.drawn import of_draws
 from surplus.measures.finding import Finding
 from surplus.measures.matrices import by_layer, check_matrix, update_of
@@ -43,6 +43,8 @@ class LowRankAccuracy(Measure):
     """How many random projections each control has."""
     together: bool = True
     """Whether to project all layers together too."""
+    layers: tuple[str, ...] | None = None
+    """The layers to project, by name; None takes all."""
 
     def measure(self, seen: Observed) -> Iterator[Finding]:
         """Yield accuracies and spectral norms of what was removed, for every k; `n` counts examples, or draws."""
@@ -50,7 +52,7 @@ class LowRankAccuracy(Measure):
         yield Finding(
             quantity="accuracy", value=trial.accuracy({}), n=trial.num_examples, seed=trial.seed
         )
-        matrices = by_layer(seen.matrices())
+        matrices = self._chosen(by_layer(seen.matrices()))
         yield from self._weights(trial, matrices)
         try:
             initial = by_layer(seen.initial_matrices())
@@ -58,6 +60,19 @@ class LowRankAccuracy(Measure):
             yield untreated(str(reason))
             return
         yield from self._updates(trial, matrices, initial, seen.seed)
+
+    def _chosen(self, matrices: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+        """Return the matrices of the layers to project.
+
+        Raises:
+            UnknownName: there is no such layer.
+        """
+        for name in self.layers or ():
+            if name not in matrices:
+                raise unknown_name("layer", name, matrices)
+        return {
+            name: W for name, W in matrices.items() if self.layers is None or name in self.layers
+        }
 
     def _weights(self, trial: Trial, matrices: Mapping[str, Tensor]) -> Iterator[Finding]:
         parts: dict[str, Decomposed] = {}

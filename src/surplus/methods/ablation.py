@@ -10,7 +10,7 @@ from surplus.base import Cell, InvalidArgument, Table, derive, label, register
 from surplus.methods.context import Context
 from surplus.methods.method import Method
 from surplus.methods.results import Results
-from surplus.methods.subject import Subject, kept_of, subject_of_run
+from surplus.methods.subject import Subject, kept_of, sampled_subject, subject_of_run
 from surplus.passes import Removals
 from surplus.passes.geometry import frame_potential_along
 from surplus.scores import Layer, Score, order_of_removal
@@ -59,6 +59,8 @@ class Ablation(Method):
     """In which directions: what a criterion wants least to keep first, or most."""
     repeats: int = 5
     """How often a random order is drawn."""
+    num_examples: int | None = None
+    """How many examples of validation and of test are looked at, drawn once; None takes all."""
 
     def __post_init__(self) -> None:
         if not self.scores or not self.remove:
@@ -79,9 +81,8 @@ class Ablation(Method):
 
     def compute(self, run: Run, context: Context) -> Results:
         """Ablate the run's network as it was in the end."""
-        return Results(
-            tables={"curves": self.curves(subject_of_run(run, context), context.progress)}
-        )
+        subject = sampled_subject(subject_of_run(run, context), self.num_examples)
+        return Results(tables={"curves": self.curves(subject, context.progress)})
 
     def curves(self, subject: Subject, shown: bool = False) -> Table:
         """Return one row per layer, criterion, direction, repeat and number of removals.

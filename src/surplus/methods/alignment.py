@@ -25,7 +25,7 @@ class Alignment(Method):
     fan-out and its strongest entry. `directions` has one row per snapshot and direction: the angle to the nearest unit
     among all, and among those whose norm is a share of the largest, and the fan-out norm of that unit.
 
-    Reference: brutzkus2019larger, Section 6, where filters are compared with the patterns.
+    Reference: brutzkus2019larger, the experiments, where filters are compared with the patterns.
     """
 
     references = ("brutzkus2019larger",)

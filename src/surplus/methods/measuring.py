@@ -44,7 +44,8 @@ class Measuring(Method):
     seed: int = 0
     """Of whatever is drawn."""
     against: str | None = None
-    """A second run in the same folder of runs, to compare with, by its name."""
+    """A second run in the same folder of runs, to compare with, by its name; a fingerprint alone means its replica
+    of this run's own seed, if there is one."""
     against_at: int | None = None
     """The step of its snapshot; None takes the last."""
 
@@ -81,9 +82,18 @@ class Measuring(Method):
         seen = self.seen(run, context)
         if self.against is not None:
             second = replace(self, against=None, at=self.against_at)
-            seen = replace(seen, other=second.seen(context.store.find(self.against), context))
+            seen = replace(seen, other=second.seen(self._other(run, context), context))
         table = table_of(findings(seen, self.by), step=self.step_of(run))
         return Results(tables={"findings": table})
+
+    def _other(self, run: Run, context: Context) -> Run:
+        """Return the run to compare with."""
+        assert self.against is not None
+        if "/" not in self.against:
+            sibling = context.store.run(self.against, run.seed)
+            if sibling.path.is_dir():
+                return sibling
+        return context.store.find(self.against)
 
     def seen(self, run: Run, context: Context) -> Observed:
         """Return all that measures may look at."""

@@ -29,7 +29,7 @@ class OrderParametersOfRun(Method):
     from the overlaps. `overlaps` has one row per source and pair of units at the last snapshot, and for the equations
     at the time `until`: the normalised overlap of student and teacher unit, and the student unit's fan-out.
 
-    Reference: goldt2019dynamics, Section 2.
+    Reference: goldt2019dynamics, the equations of the order parameters.
     The equations hold for infinitely many inputs and one pass over fresh examples, one at a time.
     """
 
@@ -37,8 +37,8 @@ class OrderParametersOfRun(Method):
 
     until: float | None = None
     """To which time, steps / N, the equations go on beyond the run's end; None stops there."""
-    width: float = 0.5
-    """The largest step of the integration."""
+    tolerance: float = 1e-7
+    """How exact each step of the integration is."""
 
     def steps(self, run: Run) -> list[int]:
         """Return all snapshots."""
@@ -56,7 +56,7 @@ class OrderParametersOfRun(Method):
         times = [step / task.dimension for step in steps]
         states = [_state(model_of(run, step)[0], task) for step in steps]
         beyond = [] if self.until is None or self.until <= times[-1] else [self.until]
-        expected = integrated(states[0], how, times + beyond, self.width)
+        expected = integrated(states[0], how, times + beyond, self.tolerance)
         errors: list[dict[str, Cell]] = [
             {
                 "source": source,

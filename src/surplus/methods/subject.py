@@ -1,18 +1,19 @@
 """The subject of a method: a network with its units and the data to judge it on, wherever it came from."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import final
+from typing import cast, final
 
 import torch
 from jaxtyping import Bool
 from torch import Tensor, nn
 
-from surplus.base import InvalidArgument, Loss, Parts, Task
+from surplus.base import InvalidArgument, Loss, Part, Parts, Task
 from surplus.edits import Edits, Origin, load_with_edits
 from surplus.masks import Mask
 from surplus.methods.context import Context
 from surplus.methods.runs import model_of, origin_of, spec_of
+from surplus.passes import draw
 from surplus.store import Run
 from surplus.tasks.losses.cross_entropy import CROSS_ENTROPY
 from surplus.training import example_of
@@ -84,6 +85,21 @@ def subject_of_bundle(path: Path, context: Context, task: Task | None = None) ->
     model.eval()
     units = find_units(model, example_of(parts))
     return Subject(model=model, units=units, parts=parts, origin=origin, edits=edits)
+
+
+def sampled_subject(subject: Subject, num_examples: int | None) -> Subject:
+    """Return a subject with at most so many examples of validation and of test, the same ones each time.
+
+    Raises:
+        InvalidArgument: fewer than one example is asked for.
+    """
+    if num_examples is None:
+        return subject
+    parts = subject.parts
+    validation, test = (
+        cast(Part, draw(each, num_examples, seed=0).data) for each in (parts.validation, parts.test)
+    )
+    return replace(subject, parts=Parts(parts.train, validation, test))
 
 
 def kept_of(subject: Subject, name: str) -> Bool[Tensor, " units"]:

@@ -21,7 +21,7 @@ class Committee(Net):
     The layer `hidden` holds w / sqrt(N), so that the equations' learning rate eta is eta / N here, for both layers. All
     trained weights w and v are drawn from a standard Gaussian.
 
-    Reference: goldt2019dynamics, Section 2.
+    Reference: goldt2019dynamics, the student of the problem set-up.
     """
 
     references: ClassVar = ("goldt2019dynamics",)

@@ -16,7 +16,7 @@ from surplus.nets.drawing import drawn, fixed, signed
 class FixedReadout(Net):
     """f(x) = sum_j a_j relu(w_j x), as the lead of the second output; a_j = +-1 / sqrt(width) is not trained.
 
-    Reference: xu2024benign, Section 2.
+    Reference: xu2024benign, the network of the problem set-up.
     Half of the signs are +, exactly, where the paper draws them.
     """
 

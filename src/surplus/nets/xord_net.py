@@ -18,7 +18,7 @@ class XORDNet(Net):
     Only the filters `w` (the first k of `filters`) and `u` (the others) are trained; their initial entries have
     standard deviation spread / k^(3/2), which is small against what they grow to.
 
-    Reference: brutzkus2019larger, Section 3.
+    Reference: brutzkus2019larger, the network of the XORD problem.
     """
 
     references: ClassVar = ("brutzkus2019larger",)

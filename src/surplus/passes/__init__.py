@@ -8,7 +8,8 @@ What lives here:
   that one takes; `shapley` values of units by it, as a `Shapley`; `Downstream`, a chain taken apart at one layer;
   `agreement` of masked networks with the network itself, an `Agreement`; `Answers`, data whose targets are a network's
   own; what a model gives `evaluated`;
-- `stand_ins`, removed units as combinations of the kept ones, fitted to activations;
+- `stand_ins`, removed units as combinations of the kept ones, fitted to activations; `TakingOver`, what a layer is
+  worth when these do the work;
 - `performance`, which returns a `Performance`; `num_parameters`, `num_macs` and `file_bytes`, what a network costs;
   `compare`, the table of all that; `keep_to` a `Quantity`, with what was `Reached`;
 - `Estimate`: `mean_estimate`, `share_estimate` and the `difference` of two, with their intervals;
@@ -39,6 +40,7 @@ from surplus.passes.removals import Pairs, Removals, Singles, removal_macs
 from surplus.passes.sampling import Sample, draw, sampled
 from surplus.passes.shapley import Shapley, shapley
 from surplus.passes.standing_in import stand_ins
+from surplus.passes.taking_over import TakingOver
 from surplus.passes.taps import activations, by_example
 from surplus.passes.targets import Quantity, Reached, keep_to
 
@@ -57,6 +59,7 @@ __all__ = [
     "Sample",
     "Shapley",
     "Singles",
+    "TakingOver",
     "activations",
     "agreement",
     "are_labels",

@@ -51,7 +51,7 @@ class Rates(NamedTuple):
 def i2(C: Float[ndarray, "fields fields"]) -> Float[ndarray, "fields fields"]:
     """Return <g(a) g(b)> for all pairs of fields with covariance C.
 
-    Reference: goldt2019dynamics, the integrals of the supplement; saad1995online, Appendix A.
+    Reference: saad1995online, the averages over local fields; goldt2019dynamics, where there are four.
     """
     d = 1 + numpy.diag(C)
     return 2 / math.pi * numpy.arcsin(C / numpy.sqrt(numpy.outer(d, d)))
@@ -92,7 +92,7 @@ def i4(C: Float[ndarray, "fields fields"], num: int) -> Float[ndarray, "num num 
 def velocity(state: OrderParameters, how: Rates) -> OrderParameters:
     """Return how fast a state changes, in units of N steps; the teacher's part is zero.
 
-    Reference: goldt2019dynamics, Eq. 10 to 12, with the noise of the targets.
+    Reference: goldt2019dynamics, the equations of the order parameters, with the noise of the targets.
     """
     K, v = len(state.v), state.v
     C = state.covariance
@@ -110,17 +110,32 @@ def velocity(state: OrderParameters, how: Rates) -> OrderParameters:
 
 
 def integrated(
-    state: OrderParameters, how: Rates, times: list[float], width: float = 0.5
+    state: OrderParameters, how: Rates, times: list[float], tolerance: float = 1e-7
 ) -> list[OrderParameters]:
-    """Return the states at rising times, the first given one belonging to the first of them.
+    """Return the states at rising times; the one that is given belongs to the first of them.
 
-    Runge and Kutta's method of fourth order, with steps of at most `width`.
+    Runge and Kutta's method of fourth order; a step is as long as it may be for two halves of it to end, in every entry,
+    within the tolerance of the whole.
     """
     found = [state]
+    step = 0.1
     for begin, end in pairwise(times):
-        count = max(1, math.ceil((end - begin) / width))
-        for _ in range(count):
-            state = _stepped(state, how, (end - begin) / count)
+        now = begin
+        while now < end:
+            tried = min(step, end - now)
+            with numpy.errstate(
+                invalid="ignore"
+            ):  # a step too long leaves the states that there are
+                whole = _stepped(state, how, tried)
+                halves = _stepped(_stepped(state, how, tried / 2), how, tried / 2)
+            apart = _distance(whole, halves)
+            if apart <= tolerance:
+                state, now = halves, now + tried
+            factor = 0.9 * (tolerance / max(apart, 1e-3 * tolerance)) ** 0.2
+            if (
+                apart > tolerance or tried == step
+            ):  # not after a step that was only cut short by `end`
+                step = tried * min(max(factor, 0.2), 2.0)
         found.append(state)
     return found
 
@@ -138,3 +153,9 @@ def _stepped(state: OrderParameters, how: Rates, width: float) -> OrderParameter
 
 def _moved(state: OrderParameters, by: OrderParameters, width: float) -> OrderParameters:
     return OrderParameters(*(each + width * change for each, change in zip(state, by, strict=True)))
+
+
+def _distance(one: OrderParameters, other: OrderParameters) -> float:
+    """Return the largest difference of two entries; infinite where one could not be computed."""
+    found = max(float(numpy.abs(a - b).max()) for a, b in zip(one, other, strict=True))
+    return found if math.isfinite(found) else math.inf

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pandas
 
-from surplus.base import Cell, InvalidArgument, SurplusError, Table, label
+from surplus.base import Cell, InvalidArgument, SurplusError, Table, encode, label
 from surplus.methods import Context, Method
 from surplus.store import Failure
 from surplus.studies.claim import SCALES, Scale
@@ -70,6 +70,7 @@ def study(
     cite_study(grid)  # a source that the bibliography lacks is an error before anything is begun
     if out is not None:
         check_out(Path(out) / asked.kind)
+        encode(asked)  # what cannot be written down is an error now and not in the end
     _do(grid, launcher or Local(), context, needed_modules(grid))
     outcome = Outcome.of(grid, collected(grid, scale))
     if out is not None:

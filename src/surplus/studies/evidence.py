@@ -11,14 +11,14 @@ from dataclasses import dataclass, replace
 from typing import Literal, final
 
 import numpy
-from scipy import stats
+from scipy import special, stats
 
 from surplus.base import InvalidArgument
 
 Verdict = Literal["holds", "fails", "undecided"]
 LEVEL = 0.95
 RESAMPLES = 10_000
-ENOUGH = 8  # replicas for a bootstrap
+ENOUGH = 20  # replicas for a bootstrap
 Draws = Iterable[float | None]
 
 
@@ -87,10 +87,8 @@ def above(
     few = _unusable(what, len(values) + censored, censored, _mean(values))
     if few is not None:
         return few
-    mean = float(numpy.mean(values))
-    if min(values) == max(values):  # rounding would leave a trace of spread
-        return rule.judged(values[0], values[0], values[0], len(values))
-    half = float(stats.t.ppf(rule.upper_tail, len(values) - 1) * stats.sem(values))
+    mean = values[0] if min(values) == max(values) else float(numpy.mean(values))
+    half = _quantile(rule, len(values) - 1) * math.sqrt(_squared_error(values))
     return rule.judged(mean, mean - half, mean + half, len(values))
 
 
@@ -119,15 +117,13 @@ def apart(some: Draws, other: Draws, *, what: str, least: float = 0.0, among: in
     if few is not None:
         return few
     assert difference is not None
-    squares = [
-        0.0 if min(each) == max(each) else float(stats.sem(each)) ** 2 for each in (first, second)
-    ]
+    squares = [_squared_error(each) for each in (first, second)]
     if not sum(squares):
         return rule.judged(difference, difference, difference, num)
     freedom = sum(squares) ** 2 / sum(
         square**2 / (len(each) - 1) for square, each in zip(squares, (first, second), strict=True)
     )
-    half = float(stats.t.ppf(rule.upper_tail, freedom)) * math.sqrt(sum(squares))
+    half = _quantile(rule, freedom) * math.sqrt(sum(squares))
     return rule.judged(difference, difference - half, difference + half, num)
 
 
@@ -168,8 +164,10 @@ def bootstrapped(
 ) -> Evidence:
     """Test whether a statistic of the replicas' numbers that is no mean, such as a median, lies above a bound.
 
-    The interval is the bias-corrected and accelerated bootstrap's, whose draws always begin at the same seed. Below
-    eight replicas it says too little: the claim is undecided.
+    The interval is the bias-corrected and accelerated bootstrap's, whose draws always begin at the same seed. It is too
+    narrow for few replicas: of 600 intervals at eight draws, the worse end missed the median of an exponential
+    distribution in 6 %, its mean in 10 % and the standard deviation of a Gaussian in 24 %, instead of 2.5 %. Below
+    twenty replicas the claim is therefore undecided; at twenty it is 3, 6 and 9 %, so prefer means or medians.
 
     Reference: efron1987better, Section 2.
     """
@@ -300,6 +298,16 @@ def _unusable(
 
 def _mean(values: list[float]) -> float | None:
     return float(numpy.mean(values)) if values else None
+
+
+def _quantile(rule: _Rule, freedom: float) -> float:
+    """Return the upper quantile of Student's distribution."""
+    return float(special.stdtrit(freedom, rule.upper_tail))
+
+
+def _squared_error(values: list[float]) -> float:
+    """Return the square of the mean's standard error; without spread, rounding must leave no trace of one."""
+    return 0.0 if min(values) == max(values) else float(numpy.var(values, ddof=1)) / len(values)
 
 
 def _mirrored(found: Evidence) -> Evidence:

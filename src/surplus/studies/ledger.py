@@ -124,7 +124,7 @@ def _verdict(row: Mapping[str, Cell]) -> str:
 def _read(path: Path) -> list[dict[str, Cell]]:
     try:
         table = Table.from_csv(path.read_text(encoding="utf-8"))
-    except (InvalidArgument, OSError, ValueError) as broken:
+    except (InvalidArgument, OSError, ValueError, IndexError) as broken:
         raise CorruptFile(f"{path} is damaged: {broken} Conduct the study again.") from broken
     if len(table) and not {"study", "claim", "sentence", "verdict"} <= set(table.columns):
         raise CorruptFile(

@@ -98,28 +98,35 @@ def lines(
     groups: list[tuple[Any, pandas.DataFrame]] = (
         list(frame.groupby(keys, sort=False, dropna=False)) if keys else [((), frame)]
     )
-    figure, axes = panels(len(groups), share_y=share_y, columns=columns)
     names = list(dict.fromkeys(frame[by])) if by else [None]
-    for place, (axis, (values, part)) in enumerate(zip(axes, groups, strict=True)):
-        for number, name in enumerate(names):
-            rows = (
-                part
-                if by is None
-                else part[part[by].isna() if pandas.isna(name) else part[by] == name]
-            )
-            if len(rows):
-                _line(axis, rows, x, y, replica, str(name) if by else None, number)
-        axis.set_title(", ".join(map(_titled, keys, values)))
-        if "x" in log:
-            axis.set_xscale("log")
-        if "y" in log:
-            axis.set_yscale("log")
-        axis.set_xlabel(labels[0] if labels else x)
-        if not place % columns:
-            axis.set_ylabel(labels[1] if labels else y)
-    if by:
-        legend(figure, axes)
+    with mpl.rc_context(STYLE):
+        figure, axes = panels(len(groups), share_y=share_y, columns=columns)
+        for place, (axis, (values, part)) in enumerate(zip(axes, groups, strict=True)):
+            for number, name in enumerate(names):
+                rows = part if by is None else _having(part, by, name)
+                if len(rows):
+                    words = None if by is None else _titled(by, name)
+                    _line(axis, rows, x, y, replica, words, number)
+            axis.set_title(", ".join(map(_titled, keys, values)))
+            _scale(axis, log)
+            axis.set_xlabel(labels[0] if labels else x)
+            if not place % columns:
+                axis.set_ylabel(labels[1] if labels else y)
+        if by:
+            legend(figure, axes)
     return figure
+
+
+def _having(frame: pandas.DataFrame, column: str, value: Any) -> pandas.DataFrame:
+    """Return the rows with a value, which may be missing."""
+    return frame[frame[column].isna() if pandas.isna(value) else frame[column] == value]
+
+
+def _scale(axis: "Axes", log: str) -> None:
+    if "x" in log:
+        axis.set_xscale("log")
+    if "y" in log:
+        axis.set_yscale("log")
 
 
 def legend(figure: Figure, axes: Sequence["Axes"]) -> None:
@@ -130,13 +137,13 @@ def legend(figure: Figure, axes: Sequence["Axes"]) -> None:
             found.setdefault(name, handle)
     if not found:
         return
-    figure.legend(
-        list(found.values()),
-        list(found),
-        loc="outside lower center",
-        ncols=min(len(found), 4),
-        frameon=False,
-    )
+    with mpl.rc_context(STYLE):
+        figure.legend(
+            list(found.values()),
+            list(found),
+            loc="outside lower center",
+            ncols=min(len(found), 4),
+        )
 
 
 def image_bytes(figure: Figure, kind: Literal["svg", "pdf", "png"]) -> bytes:

@@ -26,7 +26,7 @@ class Study(Family):
 
     __slots__ = ()
 
-    question: ClassVar[str]
+    question: ClassVar[str] = ""
     """What is asked."""
     smoke: ClassVar[Mapping[str, Any]] = {}
     """The fields that differ in a first try of one to two minutes."""

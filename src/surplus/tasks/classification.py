@@ -2,7 +2,7 @@
 
 import hashlib
 from abc import abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import ClassVar, NamedTuple, final
 
@@ -73,6 +73,18 @@ class Classification(Task):
     """Label noise or random labels."""
     subset: tuple[int, ...] | None = None
     """Train only on these positions of the train part (after the split); None takes all."""
+    only: tuple[int, ...] | None = None
+    """Keep only the examples of these classes, which become classes 0, 1 and so on; None keeps all."""
+
+    def __post_init__(self) -> None:
+        if self.only is None:
+            return
+        if len(set(self.only)) != len(self.only) or len(self.only) < 2:
+            raise InvalidArgument(f"`only` is {self.only}; it names two or more different classes.")
+        if not all(0 <= each < self.classes for each in self.only):
+            raise InvalidArgument(
+                f"`only` is {self.only}; the classes of `{self.kind}` are 0 to {self.classes - 1}."
+            )
 
     @abstractmethod
     def read(self, folder: Path | None, download: bool) -> Images:
@@ -86,7 +98,7 @@ class Classification(Task):
     @property
     def num_classes(self) -> int:
         """The number of labels."""
-        return self.classes
+        return self.classes if self.only is None else len(self.only)
 
     @property
     def content_hash(self) -> str:
@@ -98,11 +110,17 @@ class Classification(Task):
     def load(self, folder: Path | None = None, download: bool = False) -> Parts:
         """Read, check, split, and apply the options; see `Task.load`."""
         images = self.read(folder, download)
+        if self.only is not None:
+            images = Images(
+                *_of_classes(images.train, images.train_labels, self.only),
+                *_of_classes(images.test, images.test_labels, self.only),
+            )
         validation, train = _split(len(images.train_labels), self.split)
         published = self._part(images.train, images.train_labels)
         part = published.take(train)
-        targets, changed = relabelled(part.targets, self.labels, self.classes)
+        targets, changed = relabelled(part.targets, self.labels, self.num_classes)
         part = self._part(part.images, targets, changed)
+        part = replace(part, published=published.targets[train])
         if self.subset is not None:
             part = part.take(_subset(self.subset, len(part)))
         return Parts(
@@ -139,6 +157,17 @@ def _split(num_examples: int, split: Split) -> tuple[Int[Tensor, " v"], Int[Tens
     order = torch.randperm(num_examples, generator=generator)
     validation, train = order[: split.num_validation], order[split.num_validation :]
     return validation.sort().values, train.sort().values
+
+
+def _of_classes(
+    images: UInt8[Tensor, "n channels height width"],
+    labels: Int[Tensor, " n"],
+    only: tuple[int, ...],
+) -> tuple[UInt8[Tensor, "kept channels height width"], Int[Tensor, " kept"]]:
+    """Return the examples of some classes, with the places of their classes in `only` as labels."""
+    places = labels[:, None] == torch.tensor(only, dtype=labels.dtype)
+    kept = places.any(1)
+    return images[kept], places[kept].int().argmax(1)
 
 
 def relabelled(

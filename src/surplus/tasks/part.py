@@ -28,6 +28,8 @@ class ImagePart:
     scale: float = 255.0
     batch_size: int = 1000
     """How many examples each step of iteration yields."""
+    published: Int[Tensor, " examples"] | None = None
+    """The published labels; None where they are the `targets`."""
 
     def __len__(self) -> int:
         return len(self.targets)
@@ -53,6 +55,7 @@ class ImagePart:
             images=self.images[index],
             targets=self.targets[index],
             changed=self.changed[index],
+            published=None if self.published is None else self.published[index],
         )
 
     def to(self, device: torch.device | str) -> "ImagePart":
@@ -62,7 +65,15 @@ class ImagePart:
             images=self.images.to(device),
             targets=self.targets.to(device),
             changed=self.changed.to(device),
+            published=None if self.published is None else self.published.to(device),
         )
+
+    def as_published(self) -> "ImagePart":
+        """Return the same images with their published labels."""
+        if self.published is None:
+            return self
+        changed = torch.zeros_like(self.changed)
+        return replace(self, targets=self.published, changed=changed, published=None)
 
     def _standardised(
         self, images: UInt8[Tensor, "batch channels height width"]

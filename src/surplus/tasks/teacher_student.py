@@ -22,7 +22,7 @@ class TeacherStudent(Synthetic):
     The teacher's vectors B_n are drawn from a standard Gaussian by the seed. A student that makes one pass over the
     train part with a batch of one learns online: it sees no example twice. Validation and test carry no noise.
 
-    Reference: goldt2019dynamics, Section 2.
+    Reference: goldt2019dynamics, the teacher of the problem set-up.
     The teacher's fan-out is 1. Replicas of a spec see the same examples, each in an order of its own.
     """
 

@@ -20,7 +20,7 @@ class XORCluster(Synthetic):
     The noise is a standard Gaussian in many dimensions, more than there are examples, so that a network can fit flipped
     labels and yet learn the clusters. Labels are flipped in the train part alone.
 
-    Reference: xu2024benign, Section 2.
+    Reference: xu2024benign, the distribution of the problem set-up.
     """
 
     references: ClassVar = ("xu2024benign",)

@@ -28,7 +28,7 @@ class XORD(Synthetic):
     non-empty sets of patterns are all there is: they are the test part, and testing is exact. The loss is a hinge whose
     margin is large on positives: with a small one a single positive pattern is enough, and learning stops.
 
-    Reference: brutzkus2019larger, Section 4.
+    Reference: brutzkus2019larger, the XORD problem and its diverse training sets.
     The margin of negatives is 1, as there; inputs are shaped (2, 1, positions), so that a filter is a convolution's.
     """
 

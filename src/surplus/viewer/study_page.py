@@ -80,7 +80,7 @@ def _claims(claims: list[dict[str, Any]]) -> str:
         )
     return (
         f"<section><header><h2>Claims</h2></header>\n"
-        f'<ul class="claims">{"".join(items)}</ul></section>\n'
+        f'<ul class="claims" role="list" aria-label="Claims">{"".join(items)}</ul></section>\n'
     )
 
 
@@ -100,10 +100,11 @@ def _table(name: str, table: Table) -> str:
         f"<tr>{''.join(f'<td>{_shown(cell)}</td>' for cell in row.values())}</tr>\n"
         for row, _ in zip(table.rows(), range(ROWS), strict=False)
     )
+    inner = f"<thead><tr>{heads}</tr></thead><tbody>{rows}</tbody>"
     more = f"<p>The first {ROWS} of {len(table):,} rows.</p>" if len(table) > ROWS else ""
     return (
         f"<section><header><h2>{words}</h2></header>\n"
-        f'<div class="scroll"><table><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table></div>{more}'
+        f'<div class="scroll"><table aria-label="{words}">{inner}</table></div>{more}'
         "</section>\n"
     )
 

@@ -10,10 +10,17 @@ from surplus.studies.questions import RemovableRepeated
 from surplus.tasks import MNIST10k
 
 TASKS = ("10 inputs, a linear map", "10 inputs, 32 units", "mnist")
-NAMES = {"pca_width": 0.95, "num_prunable": None, "num_units": None, "test_accuracy": None}
+NAMES = {
+    "pca_width": 0.95,
+    "num_prunable": None,
+    "num_units": None,
+    "test_accuracy": None,
+    "prunability": None,
+    "fine_prunability": None,
+}
 
 
-def planted(removable, effective, accuracy=lambda width: 0.9, before=lambda width: width):
+def planted(removable, effective, accuracy=lambda width: 0.9, before=lambda width: width, fine=0.9):
     """Return what the study would find if counts followed these functions of width and scale, up to small noise."""
     rows = []
     for task in TASKS:
@@ -28,6 +35,8 @@ def planted(removable, effective, accuracy=lambda width: 0.9, before=lambda widt
                         "num_prunable": removable(width, scale) * shake,
                         "num_units": width,
                         "test_accuracy": accuracy(width),
+                        "prunability": 0.8 * shake,
+                        "fine_prunability": fine * shake,
                     }
                     for quantity, value in values.items():
                         layer = None if quantity == "test_accuracy" else "fc1"
@@ -58,6 +67,7 @@ def test_without_any_effect_all_claims_fail():
         effective=lambda width, scale: width - 0.5 * width**0.5,
         accuracy=lambda width: 0.9 - width / 10_000,
         before=lambda width: width - width**0.5,
+        fine=0.8,
     )
     assert set(verdicts(found).values()) == {"fails"}
 
@@ -90,7 +100,7 @@ def test_it_runs(tmp_path, monkeypatch):
         seeds=2, widths=(4, 8), scales=(0.1, 1.0), num_epochs=1, longer=1, num_images=300
     )
     outcome = study(tiny, context=running.context(tmp_path))
-    assert len(outcome.evidence) == 6
+    assert len(outcome.evidence) == 7
     counts = tiny.tables(outcome.found)["counts"]
     assert (counts["removable units"] <= counts["width"]).all()
     assert (counts["repeated units"] < counts["width"]).all()

@@ -75,7 +75,7 @@ class WhoDecides(Study):
     def arms(self) -> Iterable[Arm]:
         """Yield for each pair the first network, and every second one."""
         net = Conv2(width=self.width)
-        first = self._spec(net)
+        first = self.spec(net)
         for pair in range(self.seeds):
             yield Arm(
                 labels={"second": "none", "pair": pair},
@@ -90,12 +90,13 @@ class WhoDecides(Study):
                 )
                 yield Arm(
                     labels={"second": second, "pair": pair},
-                    spec=self._spec(start),
+                    spec=self.spec(start),
                     methods=(History(), *self._compared(name)),
                     seeds=(pair if redrawn else pair + self.seeds,),
                 )
 
-    def _spec(self, net: Net) -> Spec:
+    def spec(self, net: Net) -> Spec:
+        """Return how a network is trained."""
         num_steps = self.num_epochs * (self.num_examples // BATCH)
         training = Training(
             optimizer=Adam(learning_rate=1.2e-3),

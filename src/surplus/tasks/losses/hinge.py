@@ -19,7 +19,7 @@ class Hinge(Loss):
 
     On two outputs (0, N) with margins (1, gamma) this is max(1 + N, 0) for class 0 and max(gamma - N, 0) for class 1.
 
-    Reference: crammer2001algorithmic, Section 3; one margin per class is brutzkus2019larger, Section 4.
+    Reference: crammer2001algorithmic, the loss of several classes; brutzkus2019larger, for one margin per class.
     """
 
     references: ClassVar = ("crammer2001algorithmic", "brutzkus2019larger")
