@@ -13,9 +13,9 @@ What lives here:
 - `performance`, which returns a `Performance`; `num_parameters`, `num_macs` and `file_bytes`, what a network costs;
   `compare`, the table of all that; `keep_to` a `Quantity`, with what was `Reached`;
 - `Estimate`: `mean_estimate`, `share_estimate` and the `difference` of two, with their intervals;
-- `gini`, how unequal numbers are, and `rank_correlation`; `linked`, which things hang together; what of each column all
-  others leave `unexplained`, and the `num_directions` of a spectrum; `path_norm`, a sum over all paths
-  through a network; `margins` of a classifier's examples, as `Margins`;
+- `linked`, which things hang together; what of each column all others leave `unexplained`, and the `num_directions` of
+  a spectrum; the `gini` coefficient and the `rank_correlation` of numbers;
+- `path_norm`, a sum over all paths through a network; `margins` of a classifier's examples, as `Margins`;
 - `order_parameters`, a file with a door of its own: the exact equations of a student that learns from a teacher;
 - folders with doors of their own: `statistics`, the one pass over the data; `geometry` of weight vectors; `ghost`,
   gradients of single examples; `spectra` of weight matrices; `curvature` of the loss.

@@ -129,4 +129,5 @@ def test_it_runs(tmp_path, monkeypatch):
     assert len(outcome.evidence) == 13
     table = tiny.tables(outcome.found)["by-width"]
     assert table["num_units"].tolist() == [12, 4, 24, 8, 3]
-    assert set(tiny.figures(outcome.found)) == {"widths", "concentration", "cosines"}
+    figures = tiny.figures(outcome.found)
+    assert set(figures) == {"changes", "inequality", "concentration", "cosines"}

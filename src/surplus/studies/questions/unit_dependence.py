@@ -24,7 +24,13 @@ if TYPE_CHECKING:
 
 DENSE = ("fc1", "fc2")
 LAYERS = (*DENSE, "conv2")
-LOGGED = ("largest", "mean", "shapley_largest")
+LOGGED = ("largest", "mean")
+CHANGES = {
+    "largest": "largest single change",
+    "mean": "mean single change",
+    "shapley_largest": "largest Shapley value",
+}
+INEQUALITIES = {"gini": "single changes", "shapley_gini": "Shapley values"}
 
 
 @register("unit-dependence")
@@ -216,26 +222,48 @@ class UnitDependence(Study):
         return {"by-width": frame.groupby(keys, sort=False).mean().reset_index()}
 
     def figures(self, found: Found) -> Mapping[str, "Figure"]:
-        """Return how unequal units are at each width, what width changes, and interactions by cosine."""
-        frame = found["dependence/distribution"]
-        long = pick(frame, net="lenet-300-100").melt(
-            ["layer", "num_units", "replica"], ["largest", "mean", "gini", "shapley_gini"]
-        )
+        """Draw what width changes, how few units carry how much, and which pairs are super-additive."""
+        singles = pick(found["dependence/distribution"], net="lenet-300-100")
         cosines = pick(found["dependence/cosines"], net="lenet-300-100")
         cosines = cosines[cosines["num_pairs"] >= 10]
+        units = pick(found["dependence/units"], net="lenet-300-100")
         return {
-            "widths": lines(
-                long, "num_units", "value", by="layer", across="variable", log="x", columns=2
+            "changes": lines(
+                _long(singles, CHANGES),
+                "num_units",
+                "value",
+                by="layer",
+                across="kind",
+                labels=("units in the layer", "rise of the loss, nats"),
+                log="xy",
+            ),
+            "inequality": lines(
+                _long(singles, INEQUALITIES),
+                "num_units",
+                "value",
+                by="layer",
+                across="kind",
+                labels=("units in the layer", "Gini's coefficient"),
+                log="x",
+                share_y=True,
             ),
             "concentration": lines(
-                _concentration(found["dependence/units"]),
-                "share_of_units",
-                "share_of_rises",
-                by="num_units",
+                _concentration(units),
+                "units",
+                "rises",
+                by="width",
                 across="layer",
+                labels=("share of the units, costliest first", "share of the rises"),
+                share_y=True,
             ),
             "cosines": lines(
-                cosines, "cosine", "share_super_additive", by="width", across="layer", share_y=True
+                cosines.assign(width=_factor(cosines)),
+                "cosine",
+                "share_super_additive",
+                by="width",
+                across="layer",
+                labels=("cosine of incoming weights", "share super-additive"),
+                share_y=True,
             ),
         }
 
@@ -245,23 +273,23 @@ def _by_seed(frame: pandas.DataFrame, column: str) -> "dict[str, pandas.Series[f
     return {layer: pick(frame, layer=layer).groupby("replica")[column].mean() for layer in LAYERS}
 
 
+def _long(singles: pandas.DataFrame, kinds: Mapping[str, str]) -> pandas.DataFrame:
+    named = singles.rename(columns=dict(kinds))
+    return named.melt(["layer", "num_units", "replica"], list(kinds.values()), "kind")
+
+
+def _factor(frame: pandas.DataFrame) -> "pandas.Series[str]":
+    return "width x " + frame["width"].astype(str)
+
+
 def _concentration(units: pandas.DataFrame) -> pandas.DataFrame:
     """Return which share of all rises the first share of the units carries, those that cost most first."""
-    shares = numpy.linspace(0, 1, 41)
-    rows = []
-    for (layer, _, replica), each in units.groupby(["layer", "width", "replica"], sort=False):
-        rises = numpy.sort(each["loss_change"].clip(lower=0).to_numpy())[::-1]
-        carried = numpy.concatenate([[0.0], rises.cumsum() / rises.sum()])
-        places = numpy.linspace(0, 1, len(carried))
-        rows.append(
-            pandas.DataFrame(
-                {
-                    "layer": layer,
-                    "num_units": len(rises),
-                    "replica": replica,
-                    "share_of_units": shares,
-                    "share_of_rises": numpy.interp(shares, places, carried),
-                }
-            )
-        )
-    return pandas.concat(rows)
+    places, parts = numpy.linspace(0, 1, 41), []
+    units = units.assign(width=_factor(units))
+    for (layer, width, replica), each in units.groupby(["layer", "width", "replica"], sort=False):
+        rises = numpy.sort(each["loss_change"].clip(lower=0))[::-1].cumsum()
+        carried = numpy.concatenate([[0.0], rises / rises[-1]])
+        curve = numpy.interp(places, numpy.linspace(0, 1, len(carried)), carried)
+        front = {"layer": layer, "width": width, "replica": replica}
+        parts.append(pandas.DataFrame({**front, "units": places, "rises": curve}))
+    return pandas.concat(parts)
