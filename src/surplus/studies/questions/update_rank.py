@@ -177,13 +177,14 @@ class UpdateRank(Study):
 
     def tables(self, found: Found) -> Mapping[str, pandas.DataFrame]:
         """Return the knees of all layers together."""
-        shown = ["accuracy", "knee"]
-        return {
-            "knees": knees(found)
-            .groupby("classes")[shown]
-            .agg(["mean", "min", "max"])
-            .reset_index()
-        }
+        by_classes = knees(found).groupby("classes")
+        table = by_classes.agg(
+            accuracy=("accuracy", "mean"),
+            knee=("knee", "mean"),
+            least=("knee", "min"),
+            greatest=("knee", "max"),
+        )
+        return {"knees": table.reset_index()}
 
     def figures(self, found: Found) -> Mapping[str, "Figure"]:
         """Return accuracy against k, for every number of classes."""
