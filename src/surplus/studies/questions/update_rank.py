@@ -29,10 +29,10 @@ RANKS: Final = (1, 2, 3, 4, 5, 6, 8, 9, 10, 12, 16, 19, 20, 24, 32, 48)
 ENOUGH: Final = 16
 TOLERANCE: Final = 1.0
 NAMES: Final = {
-    "truncated_weight_accuracy": "W on its k leading directions",
-    "truncated_update_accuracy": "Z + update on its k leading directions",
-    "update_residual_accuracy": "Z + update without these",
-    "random_update_accuracy": "Z + update on k random directions",
+    "truncated_weight_accuracy": "W_k",
+    "truncated_update_accuracy": "Z + D_k",
+    "update_residual_accuracy": "Z + D - D_k",
+    "random_update_accuracy": "Z + k random of D",
 }
 
 
