@@ -1,9 +1,8 @@
 import pandas
 
-from surplus.methods import Context
-from surplus.store import Store
+import running
 from surplus.studies import Found
-from surplus.studies.conduct import conduct
+from surplus.studies.conduct import study
 from surplus.studies.questions import Subspace, WhoDecides
 from surplus.tasks import MNIST10k
 
@@ -97,12 +96,13 @@ def test_it_runs(tmp_path, monkeypatch):
     monkeypatch.setattr(
         "surplus.studies.questions.who_decides.CIFAR10", lambda subset: MNIST10k(subset=subset)
     )
-    study = Subspace(seeds=2, small=SMALL)
-    found = conduct(study, Context(store=Store(tmp_path), progress=False), "default")
-    assert len(study.evidence(found)) == len(study.claims())
-    tables = study.tables(found)
+    asked = Subspace(seeds=2, small=SMALL)
+    outcome = study(asked, out=tmp_path, context=running.context(tmp_path))
+    found = outcome.found
+    assert len(outcome.evidence) == len(asked.claims())
+    tables = asked.tables(found)
     assert len(tables["truncations"]) == 1
     assert {"mean_angle_between_runs_degrees", "joint_subspace_share"} <= set(
         tables["subspaces"]["quantity"]
     )
-    assert list(study.figures(found)) == ["spectra"]
+    assert list(asked.figures(found)) == ["spectra"]

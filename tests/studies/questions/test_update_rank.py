@@ -1,9 +1,8 @@
 import pandas
 
-from surplus.methods import Context
-from surplus.store import Store
+import running
 from surplus.studies import Found
-from surplus.studies.conduct import conduct
+from surplus.studies.conduct import study
 from surplus.studies.questions import UpdateRank
 from surplus.studies.questions.update_rank import RANKS, knees
 from surplus.tasks import Joined, MNIST10k
@@ -71,8 +70,9 @@ def test_each_number_of_classes_has_its_task():
 
 def test_it_runs(tmp_path, monkeypatch):
     monkeypatch.setattr("surplus.studies.questions.update_rank.MNIST", MNIST10k)
-    study = UpdateRank(seeds=2, widths=(24, 24), num_classes=(10,), num_examples=128, num_epochs=1)
-    found = conduct(study, Context(store=Store(tmp_path), progress=False), "default")
-    assert len(study.evidence(found)) == len(study.claims())
-    assert len(study.tables(found)["knees"]) == 1
-    assert list(study.figures(found)) == ["accuracy"]
+    asked = UpdateRank(seeds=2, widths=(24, 24), num_classes=(10,), num_examples=128, num_epochs=1)
+    outcome = study(asked, out=tmp_path, context=running.context(tmp_path))
+    found = outcome.found
+    assert len(outcome.evidence) == len(asked.claims())
+    assert len(asked.tables(found)["knees"]) == 1
+    assert list(asked.figures(found)) == ["accuracy"]

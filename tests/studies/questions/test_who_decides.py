@@ -1,10 +1,9 @@
 import pandas
 import pytest
 
-from surplus.methods import Context
-from surplus.store import Store
+import running
 from surplus.studies import Found
-from surplus.studies.conduct import conduct
+from surplus.studies.conduct import study
 from surplus.studies.questions import WhoDecides
 from surplus.tasks import MNIST10k
 
@@ -48,8 +47,8 @@ def by_later_layers(quantity, second, layer, step):
 
 
 def verdicts(found):
-    study = WhoDecides()
-    return {claim.name: found.verdict for claim, found in study.evidence(found).items()}
+    asked = WhoDecides()
+    return {claim.name: found.verdict for claim, found in asked.evidence(found).items()}
 
 
 def test_the_conjecture_is_told_from_its_opposite():
@@ -70,16 +69,17 @@ def test_each_pair_has_one_first_network_and_four_second_ones():
 
 
 def test_it_runs(tmp_path, monkeypatch):
-    study = WhoDecides(seeds=2, width=0.05, num_examples=120, num_epochs=1)
+    asked = WhoDecides(seeds=2, width=0.05, num_examples=120, num_epochs=1)
     monkeypatch.setattr(
         "surplus.studies.questions.who_decides.CIFAR10",
         lambda subset: MNIST10k(subset=subset),
     )
-    found = conduct(study, Context(store=Store(tmp_path), progress=False), "default")
-    assert len(study.evidence(found)) == len(study.claims())
-    likeness = study.tables(found)["likeness"]
+    outcome = study(asked, out=tmp_path, context=running.context(tmp_path))
+    found = outcome.found
+    assert len(outcome.evidence) == len(asked.claims())
+    likeness = asked.tables(found)["likeness"]
     start = likeness[~likeness["trained"] & (likeness["layer"] == "conv1")]
     in_place = start[start["quantity"] == "cosine_in_place"].iloc[0]
     assert in_place["other classifier"] == pytest.approx(1)
     assert abs(in_place["all other"]) < 0.9
-    assert list(study.figures(found)) == ["likeness"]
+    assert list(asked.figures(found)) == ["likeness"]

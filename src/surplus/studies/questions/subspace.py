@@ -186,11 +186,9 @@ class Subspace(Study):
         pairs = frame[shown & (frame["start"] != OWN)]
         columns = ["kept", "lost", "update_lost"]
         means = pairs.groupby(["quantity", "start"], sort=False)["value"].mean()
+        by_net = truncations(found).groupby("net")[columns]
         return {
-            "truncations": truncations(found)
-            .groupby("net")[columns]
-            .agg(["mean", "std"])
-            .reset_index(),
+            "truncations": by_net.mean().join(by_net.std().add_suffix("_deviation")).reset_index(),
             "subspaces": means.unstack("start").reset_index(),
         }
 

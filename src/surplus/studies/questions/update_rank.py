@@ -29,10 +29,10 @@ RANKS: Final = (1, 2, 3, 4, 5, 6, 8, 9, 10, 12, 16, 19, 20, 24, 32, 48)
 ENOUGH: Final = 16
 TOLERANCE: Final = 1.0
 NAMES: Final = {
-    "truncated_weight_accuracy": "W on its k leading directions",
-    "truncated_update_accuracy": "Z + update on its k leading directions",
-    "update_residual_accuracy": "Z + update without these",
-    "random_update_accuracy": "Z + update on k random directions",
+    "truncated_weight_accuracy": "W_k",
+    "truncated_update_accuracy": "Z + D_k",
+    "update_residual_accuracy": "Z + D - D_k",
+    "random_update_accuracy": "Z + k random of D",
 }
 
 
@@ -177,13 +177,14 @@ class UpdateRank(Study):
 
     def tables(self, found: Found) -> Mapping[str, pandas.DataFrame]:
         """Return the knees of all layers together."""
-        shown = ["accuracy", "knee"]
-        return {
-            "knees": knees(found)
-            .groupby("classes")[shown]
-            .agg(["mean", "min", "max"])
-            .reset_index()
-        }
+        by_classes = knees(found).groupby("classes")
+        table = by_classes.agg(
+            accuracy=("accuracy", "mean"),
+            knee=("knee", "mean"),
+            least=("knee", "min"),
+            greatest=("knee", "max"),
+        )
+        return {"knees": table.reset_index()}
 
     def figures(self, found: Found) -> Mapping[str, "Figure"]:
         """Return accuracy against k, for every number of classes."""
