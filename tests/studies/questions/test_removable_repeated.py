@@ -81,7 +81,7 @@ def test_outputs_do_not_count_as_a_layer():
     pandas.testing.assert_frame_equal(one, other)
 
 
-@pytest.mark.parametrize(("scale", "num_arms"), [("default", 32), ("smoke", 14)])
+@pytest.mark.parametrize(("scale", "num_arms"), [("default", 28), ("smoke", 12)])
 def test_the_grid(scale, num_arms):
     arms = list(RemovableRepeated.at_scale(scale).arms())
     assert len(arms) == num_arms

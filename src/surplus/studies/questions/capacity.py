@@ -243,7 +243,7 @@ class Capacity(Study):
         )
 
     @claim(
-        "Test error rises steadily with the share of wrong labels, all of which are fitted.",
+        "Test error rises steadily with the share of wrong labels.",
         source="zhang2017understanding",
         place="Section 2.2, Figure 1c",
     )
