@@ -97,7 +97,8 @@ def test_a_network_memorises_in_the_course_of_a_run(tmp_path):
     assert events["step"] == list(range(0, 301, 30))
     assert max(events["healed_accuracy"]) > 0.4
     assert events["healed_accuracy"][-1] < 0.3
-    assert events["memorised_accuracy"][-1] > 0.9 < events["clean_accuracy"][-1]
+    assert events["memorised_accuracy"][-1] > 0.9
+    assert events["clean_accuracy"][-1] > 0.9
     assert 0.3 < events["test_accuracy"][-1] < 0.9
 
 

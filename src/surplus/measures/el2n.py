@@ -7,7 +7,7 @@ from typing import ClassVar
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
-from torch import Tensor
+from torch import Tensor, nn
 
 from surplus.base import register
 from surplus.measures.finding import Finding
@@ -38,7 +38,7 @@ class EL2N(Measure):
     def measure(self, seen: Observed) -> Iterator[Finding]:
         """Yield the mean score and each example's score."""
         chosen, numbers = seen.sample(self.num_examples)
-        scores = _scores(seen, chosen)
+        scores = error_norms(seen.model, chosen)
         mean = mean_estimate(scores)
         yield Finding(
             quantity="mean_el2n",
@@ -52,8 +52,9 @@ class EL2N(Measure):
             yield Finding(quantity="el2n", value=score, example=number, seed=seen.seed)
 
 
-def _scores(seen: Observed, data: Data) -> Float[Tensor, " examples"]:
-    model, found = seen.model, []
+def error_norms(model: nn.Module, data: Data) -> Float[Tensor, " examples"]:
+    """Return ||softmax(f(x)) - onehot(y)||_2 of each example."""
+    found = []
     with torch.no_grad(), evaluating(model), left_as_found(model):
         for inputs, targets in chunks(data, model):
             outputs = model(inputs).double()

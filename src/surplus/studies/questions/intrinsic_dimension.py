@@ -99,7 +99,7 @@ class IntrinsicDimensionOfTasks(Study):
     @claim(
         "The number of directions that a task takes stays nearly constant while the network grows.",
         source="li2018intrinsic",
-        place="Section 3.1, Figure 3",
+        place="Section 3, Figure 3",
     )
     def constant_in_width(self, found: Found) -> Evidence:
         """The slope of log d on log D over the widths, for each replica, d judged on validation.
@@ -119,7 +119,7 @@ class IntrinsicDimensionOfTasks(Study):
     @claim(
         "Memorising random labels takes many more directions than fitting the real labels of the same images.",
         source="li2018intrinsic",
-        place="Section 3.1, shuffled labels",
+        place="Section 3, the experiment with shuffled labels",
     )
     def random_labels_take_more(self, found: Found) -> Evidence:
         """How often d doubles from real to random labels, in the widest network, paired by replica.
