@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import warnings
 
 import pytest
 
@@ -176,10 +177,12 @@ def test_an_out_that_cannot_be_written_is_found_out_before_training(home, out, c
     assert not (home / "runs").exists()
 
 
-def test_somebodys_readme_is_left_alone(home):
+def test_somebodys_readme_is_left_alone(home, capsys):
     (home / "README.md").write_text("# My project\n")
-    with pytest.warns(UserWarning, match=r"README\.md is not a ledger and is left alone"):
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
         assert local(own(home, "readme"), "--smoke", "--out", ".") == 0
+    assert "surplus: README.md is not a ledger and is left alone" in capsys.readouterr().err
     assert (home / "README.md").read_text() == "# My project\n"
     assert (home / "ledger.md").read_text().startswith("# The ledger of claims")
 
