@@ -120,9 +120,9 @@ def test_the_claims_of_a_study_that_was_not_conducted(home, capsys):
         (["synthesis", "--smoke", "--full"], "`--smoke` and `--full` exclude each other"),
         (["synthesis", "--seeds", "0"], "`seeds` is 0; a study needs at least one replica"),
         (["synthesis", "--seeds", "0", "--dry-run"], "`seeds` is 0"),
-        (["synthesis", "--launcher", "proceses"], "Did you mean `processes`?"),
+        (["synthesis", "--launcher", "process"], "Did you mean `processes`?"),
         (["synthesis", "--launcher", "processes:workers=0"], "`workers` is 0"),
-        (["synthesis", "--launcher", "proceses", "--dry-run"], "Did you mean `processes`?"),
+        (["synthesis", "--launcher", "process", "--dry-run"], "Did you mean `processes`?"),
     ],
 )
 def test_wrong_usage_says_what_to_do_and_leaves_nothing(home, words, told, capsys):
