@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
 TESTS = Path(__file__).parents[1]
 STUDY = '''
 from dataclasses import dataclass
@@ -105,7 +105,6 @@ def expected(file, tmp_path_factory):
 
 
 @pytest.mark.parametrize("launcher", ["processes:workers=2", "local"])
-@pytest.mark.timeout(900)
 def test_killed_at_any_moment_it_ends_with_the_same_bytes(launcher, file, expected, tmp_path):
     whole, seconds = expected
     chance = random.Random(launcher)
