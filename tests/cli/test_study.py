@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import warnings
 
 import pytest
 
@@ -119,9 +120,9 @@ def test_the_claims_of_a_study_that_was_not_conducted(home, capsys):
         (["synthesis", "--smoke", "--full"], "`--smoke` and `--full` exclude each other"),
         (["synthesis", "--seeds", "0"], "`seeds` is 0; a study needs at least one replica"),
         (["synthesis", "--seeds", "0", "--dry-run"], "`seeds` is 0"),
-        (["synthesis", "--launcher", "proceses"], "Did you mean `processes`?"),
+        (["synthesis", "--launcher", "process"], "Did you mean `processes`?"),
         (["synthesis", "--launcher", "processes:workers=0"], "`workers` is 0"),
-        (["synthesis", "--launcher", "proceses", "--dry-run"], "Did you mean `processes`?"),
+        (["synthesis", "--launcher", "process", "--dry-run"], "Did you mean `processes`?"),
     ],
 )
 def test_wrong_usage_says_what_to_do_and_leaves_nothing(home, words, told, capsys):
@@ -176,10 +177,12 @@ def test_an_out_that_cannot_be_written_is_found_out_before_training(home, out, c
     assert not (home / "runs").exists()
 
 
-def test_somebodys_readme_is_left_alone(home):
+def test_somebodys_readme_is_left_alone(home, capsys):
     (home / "README.md").write_text("# My project\n")
-    with pytest.warns(UserWarning, match=r"README\.md is not a ledger and is left alone"):
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
         assert local(own(home, "readme"), "--smoke", "--out", ".") == 0
+    assert "surplus: README.md is not a ledger and is left alone" in capsys.readouterr().err
     assert (home / "README.md").read_text() == "# My project\n"
     assert (home / "ledger.md").read_text().startswith("# The ledger of claims")
 

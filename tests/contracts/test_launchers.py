@@ -10,13 +10,17 @@ from surplus.studies import Launcher
 from surplus.studies.job import Job
 from surplus.studies.launchers import Processes
 
-LAUNCHERS = {**members(Launcher), "processes:workers=2": Processes}
+LAUNCHERS = members(Launcher)
+QUICK = [
+    pytest.param(name, marks=[pytest.mark.slow] if name == "processes" else [])
+    for name in LAUNCHERS
+]
 SPEC = short(8)
 MODULES = (("flipping", None), ("planted", None))
 
 
 def launcher(name):
-    return Processes(workers=2) if "=" in name else LAUNCHERS[name]()
+    return Processes(workers=2) if name == "processes" else LAUNCHERS[name]()
 
 
 def waves(folder):
@@ -75,7 +79,7 @@ def test_a_launcher_has_workers(name):
     assert launcher(name).num_workers >= 1
 
 
-@pytest.mark.parametrize("name", LAUNCHERS)
+@pytest.mark.parametrize("name", QUICK)
 def test_a_full_disk_stops_everything_and_the_same_call_goes_on(name, tmp_path):
     where = context(tmp_path)
     file = tmp_path / "full"

@@ -45,6 +45,7 @@ def test_a_worker_that_is_killed_is_replaced_and_a_job_that_kills_twice_is_told(
     assert deeds[0].known(run).tables["deeds"]["what"] == ["die once"]
 
 
+@pytest.mark.slow
 def test_a_member_that_workers_do_not_know_is_told_for_each_job(where):
     """Such as one that was defined in a notebook."""
     failures = launched(where, Flip(), Flip(bias=0.3), Flip(bias=0.4), modules=())
@@ -52,6 +53,7 @@ def test_a_member_that_workers_do_not_know_is_told_for_each_job(where):
     assert all("define it in a file, not in a notebook" in each.message for each in failures)
 
 
+@pytest.mark.slow
 def test_a_module_that_cannot_be_imported_ends_it_at_once(where, tmp_path, capfd):
     broken = tmp_path / "broken.py"
     broken.write_text("raise RuntimeError('not here')")
@@ -69,6 +71,7 @@ def test_a_script_without_a_guard_is_not_conducted_again_by_its_workers(where, t
     assert 'put that below `if __name__ == "__main__":`' in capfd.readouterr().err
 
 
+@pytest.mark.slow
 def test_workers_that_die_at_once_are_not_replaced_for_ever(where, tmp_path, monkeypatch):
     deadly = tmp_path / "deadly.py"
     deadly.write_text("import os\nos._exit(7)\n")
@@ -77,6 +80,7 @@ def test_workers_that_die_at_once_are_not_replaced_for_ever(where, tmp_path, mon
         launched(where, Flip(), modules=(("__main__", str(deadly)),))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("workers", [1, 2])
 def test_a_run_that_another_process_holds_is_waited_for(tmp_path, workers):
     where = context(tmp_path)

@@ -13,7 +13,7 @@ from surplus.store.document import read_document, write_document
 from surplus.store.files import count_up, make_folder
 from surplus.store.lock import Lock, is_held
 
-WAIT_SECONDS = 0.01
+WAIT_SECONDS, TRIES = 0.01, 200
 ATTEMPTS = 2  # a piece of work whose worker dies twice is not tried a third time
 
 
@@ -76,23 +76,25 @@ class Queue:
         Raises:
             StorageFailure: the folder cannot be made.
         """
-        for old in sorted((root / "queue").glob("*")):
+        for old in _listed(root / "queue", ""):
             _remove_if_dead(old)
         folder = root / "queue" / f"{name}-{os.getpid()}"
-        while True:
-            make_folder(folder)
+        for patience in range(TRIES, -1, -1):
             try:
+                make_folder(folder)
                 owner = Lock(folder / "owner")
-            except RunBusy:  # another process has just taken it for a dead one's, and removes it
+            except (
+                RunBusy,
+                StorageFailure,
+            ):  # another process, which takes it for a dead one's, removes it
+                if not patience:
+                    raise
                 time.sleep(WAIT_SECONDS)
                 continue
-            except StorageFailure:
-                if folder.is_dir():
-                    raise
-                continue
             if owner.is_in_place(folder / "owner"):
-                return cls(folder), owner
+                break
             owner.release()
+        return cls(folder), owner
 
     def is_open(self) -> bool:
         """Say whether the owner lives and has not closed the queue."""
@@ -148,7 +150,7 @@ class Queue:
     def failures(self) -> list[Failure]:
         """Return the pieces that could not be done, in their order."""
         found = []
-        for path in sorted(self.folder.glob("*.failed")):
+        for path in _listed(self.folder, ".failed"):
             contents = read_document(path)
             found.append(Failure(contents["title"], contents["message"]))
         return found
@@ -165,7 +167,7 @@ class Queue:
         return titles
 
     def _waiting(self) -> list[Path]:
-        return sorted(self.folder.glob("*.json"))
+        return _listed(self.folder, ".json")
 
     def _taken(self, path: Path, lock: Lock) -> Taken | None:
         """Return the piece if it is still to be done, after counting the attempt; else give the lock back."""
@@ -189,6 +191,15 @@ class Queue:
             taken.fail(wrong)
             return None
         return taken
+
+
+def _listed(folder: Path, suffix: str) -> list[Path]:
+    """Return the files whose names end in a way, in order; none if the folder is gone, or goes just now."""
+    try:
+        names = os.listdir(folder)  # noqa: PTH208 - `iterdir` and `glob` look later, when it may be gone
+    except FileNotFoundError:
+        return []
+    return [folder / name for name in sorted(names) if name.endswith(suffix) and name[0] != "."]
 
 
 def _remove_if_dead(folder: Path) -> None:

@@ -122,7 +122,7 @@ def _tested(study: Study, claim: Claim, found: Found) -> Evidence:
         evidence = getattr(study, claim.function)(found)
     except SurplusError as wrong:
         if small:
-            return undecided("what the claim is about", reason)
+            return undecided("at this scale", reason)
         raise InvalidArgument(f"The claim `{claim.name}` cannot be tested: {wrong}") from wrong
     if not isinstance(evidence, Evidence):
         raise InvalidArgument(
