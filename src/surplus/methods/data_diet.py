@@ -10,13 +10,12 @@ from torch import Tensor
 
 from surplus.base import Cell, InvalidArgument, Net, Table, check_sparsity, derive, label, register
 from surplus.measures.el2n import error_norms
-from surplus.measures.grand import rank_correlation
 from surplus.methods.context import Context
 from surplus.methods.launch import train_all
 from surplus.methods.method import Method
 from surplus.methods.results import Results
 from surplus.methods.runs import model_of, spec_of
-from surplus.passes import performance
+from surplus.passes import performance, rank_correlation
 from surplus.store import Run
 from surplus.tasks import Classification, ImagePart
 from surplus.training import Spec
