@@ -230,7 +230,8 @@ class SpectralPhases(Study):
         last = _last(found)
         tails = last[last["quantity"].isin(["alpha", "permuted_alpha"]) & (last["varied"] != WIDTH)]
         tails = tails.assign(
-            weights=tails["quantity"].map({"alpha": "trained", "permuted_alpha": "permuted"})
+            weights=tails["quantity"].map({"alpha": "trained", "permuted_alpha": "permuted"}),
+            doublings=tails["batch_size"].map(math.log2),
         )
         frame = pick(found["measuring/findings"], varied=WIDTH, layer="fc1")
         spikes = frame[frame["quantity"].isin(["num_spikes", "permuted_num_spikes"])]
@@ -243,12 +244,11 @@ class SpectralPhases(Study):
         return {
             "tails": lines(
                 tails,
-                "batch_size",
+                "doublings",
                 "value",
                 by="weights",
                 across="varied",
-                labels=("batch size", "exponent of the tail"),
-                log="x",
+                labels=("batch size, log2", "exponent of the tail"),
                 share_y=True,
             ),
             "spikes": lines(
