@@ -8,7 +8,7 @@ What lives here:
 - `measure`, which asks measures about a model or a run;
 - `best_cut`, the choice between criteria on validation.
 
-May import: `base`, `store`, `units`, `tasks`, `masks`, `edits`, `passes`, `scores`, `measures`, `training`.
+May import: `base`, `store`, `units`, `nets`, `tasks`, `masks`, `edits`, `passes`, `scores`, `measures`, `training`.
 To add a method: one file with a final member of `Method` whose `compute` returns tables.
 """
 
