@@ -22,6 +22,7 @@ MERGING = {
     ("similarity", "nearest"): 0.9,
     ("magnitude", "nothing"): 0.7,
     ("magnitude", "nearest"): 0.8,
+    ("magnitude", "fitted"): 0.9,
 }
 
 
