@@ -102,6 +102,8 @@ def test_the_table_has_a_row_for_each_layer_and_width():
     table = UnitDependence().tables(planted(-1.0, -0.1, 0.2, 0.7, 0.1))["by-width"]
     assert len(table) == 2 * 5 + 1
     assert table["sum_share"].between(0.09, 0.11).all()
+    assert table["rank_output_correlation"].between(-0.8, -0.6).all()
+    assert table["rank_output_correlation_of_pairs"].between(0.6, 0.8).all()
 
 
 @pytest.mark.parametrize(("scale", "num_arms"), [("default", 6), ("smoke", 3), ("full", 7)])

@@ -217,7 +217,8 @@ class UnitDependence(Study):
         singles, pairs = found["dependence/distribution"], found["dependence/interactions"]
         pairs["sum_share"] = pairs["sum"] / pairs["whole"]
         pairs = pairs.drop(columns=["whole", "sum", "mean"])
-        frame = singles.merge(pairs, on=["net", "width", "replica", "run", "layer"])
+        same = ["net", "width", "replica", "run", "layer"]
+        frame = singles.merge(pairs, on=same, suffixes=("", "_of_pairs"))
         frame = frame.drop(columns=["width", "replica", "run", "num_examples", "num_pairs"])
         return {"by-width": frame.groupby(keys, sort=False).mean().reset_index()}
 
