@@ -16,7 +16,7 @@ STEPS = (0, 500, 2000)
 def numbers(layer, step, place, shake, effect):
     """Return what is found of one layer of one network; `place` is that of its optimiser among all."""
     done, depth = STEPS.index(step), int(layer[2:]) - 1
-    aligned = 0.3 + (0.05 * depth + 0.1 * done * (1 - 0.15 * place)) * (1 if effect else -1)
+    aligned = 0.6 + (0.05 * depth + 0.1 * done * (1 - 0.15 * place)) * (1 if effect else -1)
     return {
         "share_trained": (0.3 if effect else 0.8) + shake,
         "untrained_cosine_with_start": (0.97 if effect else 0.5) + shake,
@@ -127,4 +127,4 @@ def test_it_runs(tmp_path, monkeypatch):
     end = tiny.tables(outcome.found)["end"]
     assert set(end["optimizer"]) == set(OPTIMIZERS)
     assert end["share_trained"].dropna().between(0, 1).all()
-    assert set(tiny.figures(outcome.found)) == {"fc1", "fc3", "closeness"}
+    assert set(tiny.figures(outcome.found)) == {"fc1", "fc2", "fc3", "closeness"}

@@ -2,24 +2,15 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy
 import pandas
 from scipy import stats
 
+from surplus import measures
 from surplus.base import Net, Task, register
-from surplus.measures import (
-    Approach,
-    Cosines,
-    FramePotential,
-    GeneralisationGap,
-    Measure,
-    Movement,
-    NeuralCollapse,
-    Norms,
-    SimilarityGraph,
-)
 from surplus.methods import Measuring
 from surplus.nets import MLP, VGG11, VGG19BN
 from surplus.studies.arm import Arm
@@ -27,6 +18,7 @@ from surplus.studies.claim import claim
 from surplus.studies.evidence import Evidence, above, all_of, below, bootstrapped, undecided
 from surplus.studies.found import Found, pick
 from surplus.studies.plotting import lines
+from surplus.studies.reading import at_the_end, by_replica, gained
 from surplus.studies.study import Study
 from surplus.tasks.cifar10 import CIFAR10
 from surplus.tasks.classification import Labels
@@ -40,13 +32,13 @@ from surplus.training.probes import Evaluation
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-WEIGHTS: tuple[Measure, ...] = (
-    Norms(each_unit=False),
-    Cosines(each_unit=False),
-    FramePotential(),
-    SimilarityGraph(),
-    Movement(each_unit=False),
-    Approach(),
+WEIGHTS: tuple[measures.Measure, ...] = (
+    measures.Norms(each_unit=False),
+    measures.Cosines(each_unit=False),
+    measures.FramePotential(),
+    measures.SimilarityGraph(),
+    measures.Movement(each_unit=False),
+    measures.Approach(),
 )
 SHOWN = {
     "mean_norm": "mean norm",
@@ -110,10 +102,8 @@ class TrainingGeometry(Study):
 
     def arms(self) -> Iterable[Arm]:
         """Yield the optimisers and batch sizes, random labels, and the deep network."""
-        momentum = 0.9
-        small, large, full = (
-            SGD(learning_rate=rate, momentum=momentum) for rate in (0.02, 0.05, 0.1)
-        )
+        rates = (0.02, 0.05, 0.1)
+        small, large, full = (SGD(learning_rate=rate, momentum=0.9) for rate in rates)
         yield self._dense("SGD, batch 32", small, 32)
         yield self._dense("SGD, batch 256", large, 256)
         yield self._dense("full batch", full, self.num_images)
@@ -124,18 +114,28 @@ class TrainingGeometry(Study):
             yield self._deep()
 
     def _dense(self, name: str, optimizer: Optimizer, batch: int, random: bool = False) -> Arm:
-        whole = batch == self.num_images
-        end = self.num_steps // 4 if whole else self.num_steps
         task = MNIST(subset=tuple(range(self.num_images)), labels=Labels(random=random))
-        training = _training(optimizer, min(batch, self.num_images), end, self.steps)
+        end = self.num_steps // 4 if batch == self.num_images else self.num_steps
+        training = Training(
+            optimizer=optimizer,
+            batch_size=min(batch, self.num_images),
+            num_steps=end,
+            snapshots=AtSteps(given=tuple(step for step in self.steps if step < end)),
+            probes=(Evaluation(at=EverySteps(every=end)),),
+        )
         return self._arm(name, random, MLP(widths=(self.width,) * 3), task, training, WEIGHTS)
 
     def _deep(self) -> Arm:
-        batch = 64
-        end = self.vgg_epochs * (self.num_vgg // batch)
-        training = _training(Adam(learning_rate=1e-3), batch, end, ())
+        end = self.vgg_epochs * (self.num_vgg // 64)
+        training = Training(
+            optimizer=Adam(learning_rate=1e-3),
+            batch_size=64,
+            num_steps=end,
+            snapshots=AtSteps(),
+            probes=(Evaluation(at=EverySteps(every=end)),),
+        )
         task = CIFAR10(subset=tuple(range(self.num_vgg)))
-        by = (Cosines(), FramePotential())
+        by = (measures.Cosines(), measures.FramePotential())
         return self._arm("Adam, batch 64", False, self.vgg, task, training, by)
 
     def _arm(
@@ -145,11 +145,15 @@ class TrainingGeometry(Study):
         net: Net,
         task: Task,
         training: Training,
-        by: tuple[Measure, ...],
+        by: tuple[measures.Measure, ...],
     ) -> Arm:
         assert training.num_steps is not None and isinstance(training.snapshots, AtSteps)
         looks = (0, *training.snapshots.given, training.num_steps)
-        both = (*by, NeuralCollapse(num_examples=500), GeneralisationGap(num_examples=2000))
+        both = (
+            *by,
+            measures.NeuralCollapse(num_examples=500),
+            measures.GeneralisationGap(num_examples=2000),
+        )
         return Arm(
             labels={
                 "net": net.kind,
@@ -170,10 +174,8 @@ class TrainingGeometry(Study):
 
         A cosine above 0.9, an angle below 26 degrees, counts as near.
         """
-        last = _last(found)
         share, near = (
-            _of(last, name, layer="fc1")
-            for name in ("share_trained", "untrained_cosine_with_start")
+            _first(found, name) for name in ("share_trained", "untrained_cosine_with_start")
         )
         return all_of(
             {
@@ -189,7 +191,7 @@ class TrainingGeometry(Study):
     )
     def trained_units_hang_together(self, found: Found) -> Evidence:
         """The share of trained units in the largest component at 60 degrees, first layer under SGD, against half."""
-        share = _of(_last(found), "trained_largest_component_share", layer="fc1")
+        share = _first(found, "trained_largest_component_share")
         return above(share, what="share of trained units in one component", bound=0.5)
 
     @claim(
@@ -198,13 +200,11 @@ class TrainingGeometry(Study):
     )
     def no_closer_at_the_start(self, found: Found) -> Evidence:
         """Closeness at initialisation, trained less other units, first layer under SGD; 0.05 counts as no closer."""
-        last = _last(found)
         trained, others = (
-            _of(last, f"{kind}_initial_closeness", layer="fc1") for kind in ("trained", "untrained")
+            _first(found, f"{kind}_initial_closeness") for kind in ("trained", "untrained")
         )
-        return below(
-            trained - others, what="closeness at the start, trained less others", bound=0.05
-        )
+        what = "closeness at the start, trained less others"
+        return below(trained - others, what=what, bound=0.05)
 
     @claim(
         "Trained units move towards the subspace that they end up sharing.",
@@ -212,10 +212,7 @@ class TrainingGeometry(Study):
     )
     def trained_units_move_there(self, found: Found) -> Evidence:
         """Closeness at the end less that at the start, trained units of the first layer under SGD; 0.1 would matter."""
-        last = _last(found)
-        end, start = (
-            _of(last, f"trained_{when}_closeness", layer="fc1") for when in ("final", "initial")
-        )
+        end, start = (_first(found, f"trained_{when}_closeness") for when in ("final", "initial"))
         return above(end - start, what="closeness gained", least=0.1)
 
     @claim(
@@ -240,14 +237,14 @@ class TrainingGeometry(Study):
         )
         start, end = share.index.levels[1].min(), share.index.levels[1].max()
         deep = share[convolutions[-1], end]
+        others = {
+            "than in the second": share[convolutions[1], end],
+            "than at the start": share[convolutions[-1], start],
+        }
         return all_of(
             {
-                "than in the second": above(
-                    deep - share[convolutions[1], end], what=what, least=0.1, among=2
-                ),
-                "than at the start": above(
-                    deep - share[convolutions[-1], start], what=what, least=0.1, among=2
-                ),
+                name: above(deep - other, what=what, least=0.1, among=2)
+                for name, other in others.items()
             }
         )
 
@@ -262,17 +259,15 @@ class TrainingGeometry(Study):
         0.02 of the room between the bounds, and 0.1 decades, would matter.
         """
         last = _last(found)
-        aligned, spread = (
-            {layer: _of(last, name, layer=layer) for layer in ("fc1", "fc3")}
+        (low, high), (wide, narrow) = (
+            [by_replica(last, name, layer) for layer in ("fc1", "fc3")]
             for name in ("place_between_bounds", "within_to_between_variance")
         )
-        collapse = numpy.log10(spread["fc1"] / spread["fc3"])
+        what, collapse = "grown with depth", numpy.log10(wide / narrow)
         return all_of(
             {
-                "alignment": above(
-                    aligned["fc3"] - aligned["fc1"], what="grown with depth", least=0.02, among=2
-                ),
-                "collapse, decades": above(collapse, what="grown with depth", least=0.1, among=2),
+                "alignment": above(high - low, what=what, least=0.02, among=2),
+                "collapse, decades": above(collapse, what=what, least=0.1, among=2),
             }
         )
 
@@ -284,38 +279,32 @@ class TrainingGeometry(Study):
     def both_go_on(self, found: Found) -> Evidence:
         """The last hidden layer under SGD, from the first look at which no training image is wrong to the end.
 
-        0.01 of the room between the bounds, and 0.1 decades, would matter.
+        0.04 decades, a tenth more of the one or less of the other, would matter.
         """
-        rows = pick(
-            found["measuring/findings"], net="mlp", optimizer="SGD, batch 32", labels="true"
-        )
+        rows = pick(found["measuring/findings"], net="mlp", labels="true")
+        rows = pick(rows, optimizer="SGD, batch 32")
         perfect = rows[(rows["quantity"] == "train_accuracy") & (rows["value"] == 1)]
         first = perfect.groupby("replica")["step"].min().reindex(rows["replica"].unique())
         here = rows[rows["layer"] == "fc3"].set_index(["quantity", "replica", "step"])["value"]
         end = rows["step"].max()
 
-        def change(quantity: str, logarithm: bool) -> list[float | None]:
-            found: list[float | None] = []
-            for replica, step in first.items():
-                if pandas.isna(step) or step == end:
-                    found.append(None)
-                    continue
-                pair = [here[quantity, replica, each] for each in (step, end)]
-                found.append(
-                    float(numpy.log10(pair[0] / pair[1]) if logarithm else pair[1] - pair[0])
-                )
-            return found
-
-        what = "gained after zero training error"
-        return all_of(
-            {
-                "alignment": above(
-                    change("place_between_bounds", False), what=what, least=0.01, among=2
-                ),
-                "collapse, decades": above(
-                    change("within_to_between_variance", True), what=what, least=0.1, among=2
-                ),
+        def change(quantity: str) -> "pandas.Series[float]":
+            """Return the end over the first such look, in decades."""
+            pairs = {
+                replica: None
+                if pandas.isna(step) or step == end
+                else numpy.log10(here[quantity, replica, end] / here[quantity, replica, step])
+                for replica, step in first.items()
             }
+            return pandas.Series(pairs, dtype=float)
+
+        what = "decades gained after zero training error"
+        parts = {
+            "alignment": change("place_between_bounds"),
+            "collapse": -change("within_to_between_variance"),
+        }
+        return all_of(
+            {name: above(each, what=what, least=0.04, among=2) for name, each in parts.items()}
         )
 
     @claim(
@@ -363,70 +352,32 @@ class TrainingGeometry(Study):
     def tables(self, found: Found) -> Mapping[str, pandas.DataFrame]:
         """Return the last look at every layer, means over replicas."""
         last = pandas.concat([_last(found, optimizer=None), _last(found, None, "random")])
-        names = [*SHOWN, "share_trained", "trained_largest_component_share"]
-        names += [
-            f"{kind}_{when}_closeness"
-            for kind in ("trained", "untrained")
-            for when in ("initial", "final")
-        ]
-        names += ["train_accuracy", "test_accuracy"]
-        chosen = last[last["quantity"].isin(names) & last["at"].isna()].assign(
-            layer=last["layer"].fillna("all")
+        named = "|".join(
+            [*SHOWN, "share_trained", ".*component_share", ".*_closeness", "t.*_accuracy"]
         )
-        wide = chosen.pivot_table("value", ["optimizer", "labels", "layer"], "quantity", sort=False)
-        return {"end": wide[[each for each in names if each in wide]].reset_index()}
+        chosen = last[last["quantity"].str.fullmatch(named) & last["at"].isna()]
+        chosen = chosen.assign(layer=chosen["layer"].fillna("all"))
+        keys = ["optimizer", "labels", "layer"]
+        wide = chosen.pivot_table("value", keys, "quantity", sort=False).reset_index()
+        return {"end": wide}
 
     def figures(self, found: Found) -> Mapping[str, "Figure"]:
-        """Draw the first and last hidden layer through training, and the closeness of units to the subspace."""
+        """Draw each hidden layer through training, and how close units are, and began, to the subspace of the time."""
         frame = pick(found["measuring/findings"], net="mlp")
-        frame = frame[frame["quantity"].isin(SHOWN) & frame["at"].isna()]
-        frame = frame[frame["layer"].isin(["fc1", "fc3"])]
         random = frame["labels"].map({"true": "", "random": ", random labels"})
-        frame = frame.assign(
-            shown=frame["quantity"].map(SHOWN),
-            arm=frame["optimizer"] + random,
-            step=frame["step"] + 1,
-        )
-        last = _last(found)
-        close = last["quantity"].str.extract(
-            "^(?P<kind>trained|untrained)_(?P<when>initial|final)_closeness$"
-        )
-        where = last.assign(**close, place=close["when"].map({"initial": 0, "final": 1}))
-        where = where[where["layer"] != "fc4"].dropna(subset="place")
+        frame = frame.assign(arm=frame["optimizer"] + random, step=frame["step"] + 1)
+        frame = frame[frame["at"].isna() & frame["layer"].isin(["fc1", "fc2", "fc3"])]
+        shown = frame.assign(shown=frame["quantity"].map(SHOWN)).dropna(subset="shown")
+        close = frame["quantity"].str.extract("^(.*)_closeness$", expand=False)
+        close = frame.assign(units=close.str.replace("_", ", ")).dropna(subset="units")
+        draw = partial(lines, x="step", y="value", log="x")
         figures = {
-            layer: lines(
-                frame[frame["layer"] == layer],
-                "step",
-                "value",
-                by="arm",
-                across="shown",
-                log="x",
-                labels=("step + 1", ""),
-            )
-            for layer in ("fc1", "fc3")
+            layer: draw(rows, by="arm", across="shown", labels=("step + 1", ""))
+            for layer, rows in shown.groupby("layer")
         }
-        return {
-            **figures,
-            "closeness": lines(
-                where,
-                "place",
-                "value",
-                by="kind",
-                across="layer",
-                share_y=True,
-                labels=("start (0) and end (1) of training", "closeness to the trained subspace"),
-            ),
-        }
-
-
-def _training(optimizer: Optimizer, batch: int, end: int, steps: tuple[int, ...]) -> Training:
-    return Training(
-        optimizer=optimizer,
-        batch_size=batch,
-        num_steps=end,
-        snapshots=AtSteps(given=tuple(step for step in steps if step < end)),
-        probes=(Evaluation(at=EverySteps(every=end)),),
-    )
+        words = ("step + 1", "closeness to the trained subspace")
+        sgd = pick(close, arm="SGD, batch 32")
+        return {**figures, "closeness": draw(sgd, by="units", across="layer", labels=words)}
 
 
 def _last(
@@ -436,24 +387,13 @@ def _last(
     frame = pick(found["measuring/findings"], net="mlp", labels=labels)
     if optimizer is not None:
         frame = pick(frame, optimizer=optimizer)
-    ends = frame.groupby(["optimizer", "labels"])["step"].transform("max")
-    return frame[frame["step"] == ends]
+    return at_the_end(frame, by=["optimizer"])
 
 
-def _of(frame: pandas.DataFrame, quantity: str, layer: str) -> "pandas.Series[float]":
-    """Return a quantity of a layer by replica; NaN where there is none, as where no unit is trained."""
-    rows = frame[(frame["quantity"] == quantity) & (frame["layer"] == layer)]
-    values = rows.set_index("replica")["value"].astype(float)
-    return values.reindex(sorted(frame["replica"].unique()))
+def _first(found: Found, quantity: str) -> "pandas.Series[float]":
+    return by_replica(_last(found), quantity, "fc1")
 
 
 def _aligned(found: Found) -> "dict[str, pandas.Series[float]]":
-    """Return how much each optimiser aligned the last hidden layer with true labels, by replica."""
     frame = pick(found["measuring/findings"], net="mlp", labels="true")
-    frame = pick(frame, quantity="place_between_bounds", layer="fc3")
-    return {
-        str(name): rows.sort_values("step")
-        .groupby("replica")["value"]
-        .agg(lambda each: each.iloc[-1] - each.iloc[0])
-        for name, rows in frame.groupby("optimizer")
-    }
+    return gained(frame, "place_between_bounds", "fc3", by="optimizer")
