@@ -12,7 +12,6 @@ REQUIRED = {
     "pruning": {"sparsity": 0.5},
     "cutting": {"sparsity": 0.5},
     "scheduled-pruning": {"at": (1,), "sparsity": 0.5},
-    "data-diet": {"at": 1},
     "subspace": {"dimension": 3},
 }
 CASES = [(family, name) for family in FAMILIES for name in own(family)]
