@@ -15,7 +15,6 @@ REQUIRED = {
     "pruning-noise": {"instead_of": Pruning(sparsity=0.5)},
     "cutting": {"sparsity": 0.5},
     "scheduled-pruning": {"at": (1,), "sparsity": 0.5},
-    "data-diet": {"at": 1},
     "subspace": {"dimension": 3},
     "redrawn": {"inner": MLP(), "layers": ("fc1",)},
     "rescaled": {"inner": MLP(), "factor": 0.5},

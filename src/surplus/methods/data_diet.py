@@ -42,7 +42,7 @@ class DataDiet(Method):
 
     references: ClassVar = ("paul2021deep", "kirsch2023does")
 
-    at: int
+    at: int = 500
     """After how many steps of training examples are scored."""
     sparsity: float = 0.5
     """The fraction of examples removed."""

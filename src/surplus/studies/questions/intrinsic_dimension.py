@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 FLAT: Final = 0.25
 """The slope of log d on log D that still counts as flat: sixteen times the parameters, twice the directions."""
 LOG_2: Final = float(numpy.log(2))
-LEARN, FIT, MEMORISE = "learn real labels", "fit real labels", "fit random labels"
+LEARN, FIT, MEMORISE = "learn", "fit", "memorise"
 
 
 @register("intrinsic-dimension")
@@ -36,9 +36,9 @@ class IntrinsicDimensionOfTasks(Study):
     """Search the least dimension d of a random subspace in which dense networks get to 90 % of their accuracy.
 
     The networks have two hidden layers of one width and D parameters; all of them are trained by Adam, at 1e-3 where
-    all parameters move and at 1e-2 where d coordinates do. Three things are asked of the same networks: to *learn*
-    real labels, judged on validation; to *fit* them, judged on the training examples; and to fit *random* labels of
-    the same images. Each replica has a baseline, a subspace and a search of its own.
+    all parameters move and at 1e-2 where d coordinates do. Three things are asked of the same networks: to *learn* real
+    labels, judged on validation; to *fit* them, judged on the training examples; and to *memorise* random labels of the
+    same images, judged likewise. Each replica has a baseline, a subspace and a search of its own.
 
     Reference: li2018intrinsic, Section 3.
     The default scale is 500 images of MNIST for 50 epochs, where the source trains on all; dimensions are exact to
