@@ -375,7 +375,7 @@ class TrainingGeometry(Study):
             layer: draw(rows, by="arm", across="shown", labels=("step + 1", ""))
             for layer, rows in shown.groupby("layer")
         }
-        words = ("step + 1", "closeness to the trained subspace")
+        words = ("step + 1", "closeness to it")
         sgd = pick(close, arm="SGD, batch 32")
         return {**figures, "closeness": draw(sgd, by="units", across="layer", labels=words)}
 
