@@ -20,6 +20,7 @@ from surplus.store import Run
 from surplus.tasks import Classification, ImagePart
 from surplus.training import Spec
 from surplus.training.moments.at_steps import AtSteps
+from surplus.training.schedules.constant import Constant
 
 ALL, OWN, OTHER, NORM, RANDOM = "all", "el2n", "el2n of another", "input norm", "random"
 Scores = Float[Tensor, " examples"]
@@ -36,8 +37,8 @@ class DataDiet(Method):
     score: its rank correlation with EL2N, and which share of the examples that EL2N keeps it keeps, too.
 
     Reference: paul2021deep, Sections 2 and 3; kirsch2023does for the length of the input.
-    A part is trained on from the run's own initialisation. Scoring networks are trained for `at` steps only, so that a
-    schedule ends there, too.
+    A part is trained on from the run's own initialisation. Scoring networks are trained for `at` steps only, without a
+    schedule: at the learning rate with which a run begins.
     """
 
     references: ClassVar = ("paul2021deep", "kirsch2023does")
@@ -109,6 +110,7 @@ class DataDiet(Method):
             spec.training,
             num_epochs=None,
             num_steps=self.at,
+            schedule=Constant(),
             snapshots=AtSteps(),
             forks=(),
             probes=(),

