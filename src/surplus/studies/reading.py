@@ -1,7 +1,8 @@
-"""Reading what a study found of its runs: the last look, one number per replica, what changed."""
+"""Reading what a study found of its runs: the last look, one number per replica, what changed, what grows."""
 
 from collections.abc import Sequence
 
+import numpy
 import pandas
 
 
@@ -33,3 +34,26 @@ def gained(
         )
         for name, each in rows.groupby(by)
     }
+
+
+def exponents(
+    frame: pandas.DataFrame, x: str, y: str, by: str = "replica"
+) -> "pandas.Series[float]":
+    """Return the exponent with which a column grows with another, the slope of log y over log x, of each replica.
+
+    It is NaN where a replica has fewer than two places, or a value that is missing or not positive.
+
+    Example:
+        >>> frame = pandas.DataFrame({"replica": 0, "width": [2, 4, 8], "rank": [3, 12, 48]})
+        >>> float(round(exponents(frame, "width", "rank")[0], 6))
+        2.0
+    """
+    return frame.groupby(by)[[x, y]].apply(lambda rows: _exponent(rows[x], rows[y]))
+
+
+def _exponent(x: "pandas.Series[float]", y: "pandas.Series[float]") -> float:
+    if y.isna().any() or (y <= 0).any() or x.nunique() < 2:
+        return float("nan")
+    across, up = numpy.log2(x.astype(float)), numpy.log2(y.astype(float))
+    centred = across - across.mean()
+    return float((centred * up).sum() / (centred**2).sum())

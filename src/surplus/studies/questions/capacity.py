@@ -23,6 +23,7 @@ from surplus.studies.claim import claim
 from surplus.studies.evidence import Evidence, above, all_of, below, undecided
 from surplus.studies.found import Found, paired, pick
 from surplus.studies.plotting import lines
+from surplus.studies.reading import exponents
 from surplus.studies.study import Study
 from surplus.tasks.classification import Labels
 from surplus.tasks.mnist import MNIST
@@ -316,7 +317,10 @@ class Capacity(Study):
         return all_of(
             {
                 name: below(
-                    _slopes(rows, name), what="slope on width", least=least, among=len(names)
+                    exponents(rows, "width", name),
+                    what="slope on width",
+                    least=least,
+                    among=len(names),
                 )
                 for name in names
             }
@@ -346,11 +350,3 @@ def _fitting(rows: pandas.DataFrame) -> list[int]:
     """Return the widths at which networks fit 99.5 % of their training labels on average."""
     fitted = rows.groupby("width")["train accuracy"].mean() >= 0.995
     return [int(width) for width in fitted.index[fitted]]
-
-
-def _slopes(rows: pandas.DataFrame, column: str) -> list[float]:
-    """Return the slope of log(column) on log(width) of each replica."""
-    return [
-        float(numpy.polyfit(numpy.log(each["width"]), numpy.log(each[column]), deg=1)[0])
-        for _, each in rows.groupby("replica")
-    ]

@@ -15,6 +15,7 @@ from surplus.studies.claim import claim
 from surplus.studies.evidence import Evidence, above, all_of, below, undecided
 from surplus.studies.found import Found, paired, pick
 from surplus.studies.plotting import lines
+from surplus.studies.reading import exponents
 from surplus.studies.study import Study
 from surplus.tasks import MNIST, Labels
 from surplus.training import Spec, Training
@@ -184,19 +185,10 @@ def _flat(found: Found, asked: str) -> Evidence:
     what = "slope of log d on log D"
     if frame["width"].nunique() < 2:
         return undecided(what, "a slope takes two widths or more")
-    slopes = [
-        _slope(rows["log_num_parameters"], rows["log_dimension"])
-        for _, rows in frame.groupby("replica")
-    ]
+    slopes = exponents(frame, "num_parameters", "dimension")
     return all_of(
         {
             "not rising": below(slopes, what=what, bound=FLAT, among=2),
             "not falling": above(slopes, what=what, bound=-FLAT, among=2),
         }
     )
-
-
-def _slope(x: "pandas.Series[float]", y: "pandas.Series[float]") -> float:
-    """Return the least squares slope; NaN if one value is missing."""
-    centred = x - x.mean()
-    return float((centred * y).sum(skipna=False) / (centred**2).sum())

@@ -17,6 +17,7 @@ from surplus.studies.claim import claim
 from surplus.studies.evidence import Evidence, above, all_of, below
 from surplus.studies.found import Found, paired, pick
 from surplus.studies.plotting import lines
+from surplus.studies.reading import exponents
 from surplus.studies.study import Study
 from surplus.tasks.cifar10 import CIFAR10
 from surplus.tasks.classification import Labels
@@ -169,7 +170,7 @@ class RemovableRepeated(Study):
         counts = pick(_counts(found), scale=1.0, labels="true")
         rank = counts.groupby("task")["width"].rank("dense", ascending=False)
         wide = counts[rank <= max(2, rank.max() // 2)]
-        slopes = {task: _slopes(rows, "effective units") for task, rows in wide.groupby("task")}
+        slopes = {task: _exponents(rows, "effective units") for task, rows in wide.groupby("task")}
         what = "slope of effective on actual width"
         return all_of(
             {
@@ -339,16 +340,9 @@ def _counts(found: Found, start: bool = False) -> pandas.DataFrame:
     return wide
 
 
-def _slopes(counts: pandas.DataFrame, column: str) -> list[float]:
-    """Return the slope of log(count) on log(width) of each replica; less than half a unit counts as half a unit."""
-    return [
-        float(
-            numpy.polyfit(numpy.log(rows["width"]), numpy.log(rows[column].clip(lower=0.5)), deg=1)[
-                0
-            ]
-        )
-        for _, rows in counts.groupby("replica")
-    ]
+def _exponents(counts: pandas.DataFrame, column: str) -> "pandas.Series[float]":
+    """Return how a count grows with width; less than half a unit counts as half a unit."""
+    return exponents(counts.assign(**{column: counts[column].clip(lower=0.5)}), "width", column)
 
 
 def _pace(counts: pandas.DataFrame, labels: str) -> Evidence:
@@ -357,7 +351,7 @@ def _pace(counts: pandas.DataFrame, labels: str) -> Evidence:
     return all_of(
         {
             str(task): above(
-                _slopes(rows, "superfluous"), what=what, bound=0.95, least=0.05, among=len(tasks)
+                _exponents(rows, "superfluous"), what=what, bound=0.95, least=0.05, among=len(tasks)
             )
             for task, rows in tasks
         }

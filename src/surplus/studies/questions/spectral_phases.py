@@ -16,6 +16,7 @@ from surplus.studies.claim import claim
 from surplus.studies.evidence import Evidence, above, all_of, below
 from surplus.studies.found import Found, paired, pick
 from surplus.studies.plotting import lines
+from surplus.studies.reading import exponents
 from surplus.studies.study import Study
 from surplus.tasks import CIFAR10, MNIST
 from surplus.training import Spec, Training
@@ -195,7 +196,7 @@ class SpectralPhases(Study):
     def spikes_do_not_grow_with_width(self, found: Found) -> Evidence:
         """The slope of log spikes over log width in each replica, below 0.25: 1.4 times for four times the width."""
         frame = pick(_last(found), varied=WIDTH, quantity="num_spikes")
-        slopes = [_slope(rows) for _, rows in frame.groupby("replica")]
+        slopes = exponents(frame, "width", "value")
         return below(slopes, what="slope of log spikes over log width", bound=0.25)
 
     def _heavier(self, found: Found, varied: str, larger: int) -> Evidence:
@@ -280,11 +281,3 @@ def _last(found: Found) -> pandas.DataFrame:
     frame = pick(found["measuring/findings"], layer="fc1")
     end = frame.groupby(["varied", "batch_size", "width"])["step"].transform("max")
     return frame[frame["step"] == end]
-
-
-def _slope(rows: pandas.DataFrame) -> float | None:
-    """Return the slope of log value over log width; none where there are no spikes at some width."""
-    if (rows["value"] <= 0).any():
-        return None
-    x, y = (rows[name].map(math.log) for name in ("width", "value"))
-    return float(((x - x.mean()) * (y - y.mean())).sum() / ((x - x.mean()) ** 2).sum())

@@ -4,7 +4,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar
 
-import numpy
 import pandas
 
 from surplus.base import label, register
@@ -22,6 +21,7 @@ from surplus.studies.claim import claim
 from surplus.studies.evidence import Evidence, above, below
 from surplus.studies.found import Found, paired, pick
 from surplus.studies.plotting import lines
+from surplus.studies.reading import at_the_end, exponents
 from surplus.studies.study import Study
 from surplus.tasks.classification import Classification
 from surplus.tasks.mnist import MNIST
@@ -118,7 +118,7 @@ class Synthesis(Study):
 
         Half a point is what a ticket would have to be worth.
         """
-        last = _last(found["unit-tickets/history"])
+        last = at_the_end(found["unit-tickets/history"], ["width"])
         gain = paired(last, "test_accuracy", {"arm": "ticket"}, {"arm": "random"})
         return above(100 * gain, what="gain of tickets over random units, points", least=0.5)
 
@@ -135,7 +135,11 @@ class Synthesis(Study):
             spanned["width"] ** 2 / _in_layer(found, "random_frame_potential")["value"].to_numpy()
         )
         spanned["value"] = spanned["value"] / expected
-        return below(_slopes(spanned), what="slope of log share of directions", least=0.05)
+        return below(
+            exponents(spanned, "width", "value"),
+            what="slope of log share of directions",
+            least=0.05,
+        )
 
     @claim(
         "The rank of the update that carries the accuracy does not grow with width.",
@@ -145,7 +149,9 @@ class Synthesis(Study):
     )
     def low_rank(self, found: Found) -> Evidence:
         """Slope against width of the least rank of W - Z that keeps all but a point of the accuracy, per replica."""
-        return below(_slopes(_ranks(found)), what="slope of log rank", bound=0.25)
+        return below(
+            exponents(_ranks(found), "width", "value"), what="slope of log rank", bound=0.25
+        )
 
     @claim(
         "A random half of the widest layer, made twice as loud, is as accurate as the whole.",
@@ -171,7 +177,9 @@ class Synthesis(Study):
         """Slope against width of the number of spikes beyond the fitted Marchenko-Pastur edge, plus one."""
         spikes = _in_layer(found, "num_spikes")
         spikes["value"] = spikes["value"] + 1
-        return below(_slopes(spikes), what="slope of log number of spikes", bound=0.25)
+        return below(
+            exponents(spikes, "width", "value"), what="slope of log number of spikes", bound=0.25
+        )
 
     @claim(
         "Each unit moves less from its initial weights, the wider the layer.",
@@ -182,7 +190,9 @@ class Synthesis(Study):
     def capacity(self, found: Found) -> Evidence:
         """Slope against width of the mean distance of a unit from its initial weights, one for each replica."""
         moved = _in_layer(found, "mean_unit_capacity")
-        return below(_slopes(moved), what="slope of log distance per unit", least=0.1)
+        return below(
+            exponents(moved, "width", "value"), what="slope of log distance per unit", least=0.1
+        )
 
     def tables(self, found: Found) -> Mapping[str, pandas.DataFrame]:
         """Return the means over replicas, width by width."""
@@ -223,18 +233,6 @@ def _ranks(found: Found) -> pandas.DataFrame:
     ).reset_index()  # missing where no rank that was tried is enough
 
 
-def _last(history: pandas.DataFrame) -> pandas.DataFrame:
-    return history[history["step"] == history["step"].max()]
-
-
-def _slopes(rows: pandas.DataFrame) -> list[float]:
-    """Return the slope of log2 value against log2 width for each replica."""
-    return [
-        float(numpy.polyfit(numpy.log2(each["width"]), numpy.log2(each["value"]), 1)[0])
-        for _, each in rows.groupby("replica")
-    ]
-
-
 def _wide(found: Found) -> pandas.DataFrame:
     """Return one row per network with everything that the claims look at."""
     keys = ["width", "replica"]
@@ -250,7 +248,7 @@ def _wide(found: Found) -> pandas.DataFrame:
         for quantity, name in names.items()
     ]
     columns.append(_ranks(found).set_index(keys)["value"].rename("rank of the update"))
-    last = _last(found["unit-tickets/history"])
+    last = at_the_end(found["unit-tickets/history"], ["width"])
     arms = last.pivot_table(index=keys, columns="arm", values="test_accuracy")
     arms.columns = pandas.Index([f"test accuracy, {arm}" for arm in arms.columns])
     return pandas.concat([*columns, arms], axis=1).reset_index()

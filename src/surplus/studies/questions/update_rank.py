@@ -1,6 +1,5 @@
 """Update rank: in how many directions a dense network learns, and whether these are as many as its classes."""
 
-import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Final
@@ -16,6 +15,7 @@ from surplus.studies.claim import claim
 from surplus.studies.evidence import Evidence, above, all_of, below
 from surplus.studies.found import Found, paired, pick
 from surplus.studies.plotting import lines
+from surplus.studies.reading import exponents
 from surplus.studies.study import Study
 from surplus.tasks import MNIST, FashionMNIST, Joined
 from surplus.training import Spec, Training
@@ -153,7 +153,7 @@ class UpdateRank(Study):
     )
     def knee_grows_with_classes(self, found: Found) -> Evidence:
         """The slope of log knee over log classes in each replica: 1 in proportion; 0.5, a square root, matters."""
-        slopes = [_slope(rows) for _, rows in knees(found).groupby("replica")]
+        slopes = exponents(knees(found), "classes", "knee")
         return above(slopes, what="slope of log knee over log classes", least=0.5)
 
     @claim(
@@ -241,10 +241,3 @@ def _together(found: Found, quantity: str, **equal: float) -> pandas.DataFrame:
     whole = found.quantity("accuracy")[["classes", "replica", "value"]]
     curve = curve.merge(whole.rename(columns={"value": "whole"}), on=["classes", "replica"])
     return curve.assign(lost=100 * (curve["whole"] - curve["value"]))
-
-
-def _slope(rows: pandas.DataFrame) -> float | None:
-    if rows["knee"].isna().any() or len(rows) < 2:
-        return None
-    x, y = (rows[name].map(math.log2) for name in ("classes", "knee"))
-    return float(((x - x.mean()) * (y - y.mean())).sum() / ((x - x.mean()) ** 2).sum())
