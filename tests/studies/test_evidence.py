@@ -77,7 +77,7 @@ def test_below_mirrors_above(bound, least):
     ],
 )
 def test_verdicts(draws, bound, least, verdict):
-    assert above(draws, what="x", bound=bound, least=least).verdict == verdict
+    assert above(draws, what="x", bound=float(bound), least=float(least)).verdict == verdict
 
 
 def test_no_number_is_shown_with_a_sign_that_it_does_not_have():
@@ -126,6 +126,7 @@ def test_no_trials_are_undecided():
     assert (found.verdict, found.reason, found.n) == ("undecided", "no runs", 0)
 
 
+@pytest.mark.message
 def test_numbers_are_pythons_own_whatever_came_in():
     """Numpy's would be written to a table as `np.float64(0.5)`."""
     for found in (
@@ -212,8 +213,8 @@ def test_above_errs_as_often_as_it_says(n):
 
 def test_above_finds_an_effect_and_its_absence():
     draws = numpy.random.default_rng(1).normal(size=(200, 20))
-    assert [above(each + 2, what="x", least=1).verdict for each in draws].count("holds") > 195
-    assert [above(each, what="x", least=2).verdict for each in draws].count("fails") > 195
+    assert [above(each + 2, what="x", least=1.0).verdict for each in draws].count("holds") > 195
+    assert [above(each, what="x", least=2.0).verdict for each in draws].count("fails") > 195
 
 
 def test_apart_errs_as_often_as_it_says_though_spreads_differ():

@@ -8,7 +8,7 @@ import math
 import warnings
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import Literal, final
+from typing import Literal, SupportsInt, final
 
 import numpy
 from scipy import special, stats
@@ -19,7 +19,7 @@ Verdict = Literal["holds", "fails", "undecided"]
 LEVEL = 0.95
 RESAMPLES = 10_000
 ENOUGH = 20  # replicas for a bootstrap
-Draws = Iterable[float | None]
+Draws = Iterable[float | int | None]
 
 
 @final
@@ -88,7 +88,7 @@ def above(
     if few is not None:
         return few
     mean = values[0] if min(values) == max(values) else float(numpy.mean(values))
-    half = _quantile(rule, len(values) - 1) * math.sqrt(_squared_error(values))
+    half = _quantile(rule, float(len(values) - 1)) * math.sqrt(_squared_error(values))
     return rule.judged(mean, mean - half, mean + half, len(values))
 
 
@@ -128,7 +128,13 @@ def apart(some: Draws, other: Draws, *, what: str, least: float = 0.0, among: in
 
 
 def share_above(
-    num: int, n: int, *, what: str, bound: float, least: float = 0.0, among: int = 1
+    num: SupportsInt,
+    n: SupportsInt,
+    *,
+    what: str,
+    bound: float,
+    least: float = 0.0,
+    among: int = 1,
 ) -> Evidence:
     """Test whether a probability lies above a bound, given `num` successes in `n` trials, by the exact interval.
 

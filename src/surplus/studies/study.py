@@ -4,7 +4,7 @@ import inspect
 from abc import abstractmethod
 from collections.abc import Iterable, Mapping
 from dataclasses import fields, replace
-from typing import TYPE_CHECKING, Any, ClassVar, Self, final
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, final
 
 from surplus.base import Family, InvalidArgument, SurplusError, label
 from surplus.studies.arm import Arm
@@ -15,6 +15,8 @@ from surplus.studies.found import Found
 if TYPE_CHECKING:
     import pandas
     from matplotlib.figure import Figure
+
+S = TypeVar("S", bound="Study")  # `Self` is not understood where shapes are checked at run time
 
 
 class Study(Family):
@@ -50,7 +52,7 @@ class Study(Family):
 
     @final
     @classmethod
-    def at_scale(cls, scale: Scale) -> Self:
+    def at_scale(cls: type[S], scale: Scale) -> S:
         """Return the study at one of its scales.
 
         Raises:
@@ -68,7 +70,7 @@ class Study(Family):
         return replace(cls(), **changes)  # type: ignore[type-var]
 
     @final
-    def with_seeds(self, seeds: int) -> Self:
+    def with_seeds(self: S, seeds: int) -> S:
         """Return the study with another number of replicas.
 
         Raises:
