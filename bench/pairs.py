@@ -145,9 +145,9 @@ def main() -> None:
     conv = recipe("conv2-cifar10")
     parts, _ = loaded(conv.task)
     images, targets = ten_thousand(parts)
-    model = learnt(conv, parts, 200)
-    data = [(images[:1000], targets[:1000])]
-    measure("Conv-2, 1,000 images,", "conv2", model, data, rounds=3, removals=3)
+    model = learnt(conv, parts, 20)  # no state is skipped there, so what it learnt is no matter
+    data = [(images[:2000], targets[:2000])]
+    measure("Conv-2, 2,000 images,", "conv2", model, data, rounds=3, removals=1)
 
 
 if __name__ == "__main__":
