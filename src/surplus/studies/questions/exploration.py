@@ -127,7 +127,7 @@ class Exploration(Study):
 
     @claim(
         "At the large margin a network that fits generalises exactly when it has found every pattern.",
-        place="if exploration is the reason, it must decide network by network",
+        place="if exploration is the reason, it decides network by network; asked of both margins until a first run",
     )
     def finding_decides(self, found: Found) -> Evidence:
         """Over all widths: the share of fitting networks in which both agree, against 0.9."""
@@ -137,7 +137,7 @@ class Exploration(Study):
 
     @claim(
         "Exploration is enough: with equal margins, too, networks that have found every pattern generalise.",
-        place="the control: the same filters from the same start",
+        place="the control: the same filters from the same start; asked after a first run of these networks",
     )
     def finding_is_enough(self, found: Found) -> Evidence:
         """Of the fitting networks of the control that found all four: the share that is perfect, against one half."""

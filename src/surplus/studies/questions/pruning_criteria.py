@@ -227,7 +227,7 @@ class PruningCriteria(Study):
 
     @claim(
         "Fitting the work of removed units onto all that are left costs less than dropping them.",
-        place="a first look at four networks, in which fitting did far better than any pair of units",
+        place="asked after a first look at four of these networks, in which fitting did far better than merging",
     )
     def fitting_beats_dropping(self, found: Found) -> Evidence:
         """Smallest norm first, with and without fitting; otherwise as the claim before."""

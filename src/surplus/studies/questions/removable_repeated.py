@@ -245,7 +245,7 @@ class RemovableRepeated(Study):
 
     @claim(
         "The published grid of seven points understates how much can be removed.",
-        place="the curve after every single removal",
+        place="the curve after every single removal; asked after a first run of these networks",
     )
     def seven_points_understate(self, found: Found) -> Evidence:
         """Prunability of the widest layers on the whole curve less that on the grid; 2 % of the layer would matter."""
