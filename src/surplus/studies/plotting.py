@@ -8,6 +8,7 @@ import matplotlib as mpl
 import numpy
 import pandas
 from matplotlib.figure import Figure
+from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullLocator
 from scipy import stats
 
 from surplus.base import InvalidArgument, unknown_name
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
 # Okabe and Ito's colours, which people with every kind of colour vision can tell apart.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#999999")
+FEW = 7  # so many ticks are legible in a panel
 DASHES = ("-", "--", ":", "-.")
 STYLE = {
     "figure.dpi": 150,
@@ -112,6 +114,8 @@ def lines(
             axis.set_xlabel(labels[0] if labels else x)
             if not place % columns:
                 axis.set_ylabel(labels[1] if labels else y)
+        if not share_y:
+            _limit(axes)
         if by:
             legend(figure, axes)
     return figure
@@ -123,10 +127,27 @@ def _having(frame: pandas.DataFrame, column: str, value: Any) -> pandas.DataFram
 
 
 def _scale(axis: "Axes", log: str) -> None:
-    if "x" in log:
-        axis.set_xscale("log")
-    if "y" in log:
-        axis.set_yscale("log")
+    """Make axes logarithmic, with plain numbers at their ticks: those drawn at, if they are few."""
+    for name in log:
+        own = axis.xaxis if name == "x" else axis.yaxis
+        (axis.set_xscale if name == "x" else axis.set_yscale)("log")
+        drawn = [numpy.asarray(line.get_xdata(), dtype=float) for line in axis.lines]
+        at = sorted({float(each) for data in drawn for each in data})
+        few = name == "x" and len(at) <= FEW
+        own.set_major_locator(FixedLocator(at) if few else LogLocator(subs=(1.0, 2.0, 5.0)))
+        own.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        own.set_minor_locator(NullLocator())
+
+
+def _limit(axes: Sequence["Axes"]) -> None:
+    """Keep wide bands from pressing the lines flat: they may leave the panel by a quarter of the lines' own range."""
+    for axis in axes:
+        drawn = [numpy.asarray(line.get_ydata(), dtype=float) for line in axis.lines]
+        values = [float(each) for data in drawn for each in data if numpy.isfinite(each)]
+        if values and axis.get_yscale() == "linear":
+            room = (max(values) - min(values)) / 4 or 1.0
+            low, high = axis.get_ylim()
+            axis.set_ylim(max(low, min(values) - room), min(high, max(values) + room))
 
 
 def legend(figure: Figure, axes: Sequence["Axes"]) -> None:

@@ -104,8 +104,9 @@ class Study(Family):
     @final
     @classmethod
     def protocol(cls) -> str:
-        """Return what is done: the docstring, without indentation."""
-        return inspect.cleandoc(cls.__doc__ or "")
+        """Return what is done: the docstring, a line for each paragraph."""
+        paragraphs = inspect.cleandoc(cls.__doc__ or "").split("\n\n")
+        return "\n\n".join(" ".join(each.split()) for each in paragraphs)
 
 
 def _said(value: Any) -> str:

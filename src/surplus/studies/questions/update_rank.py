@@ -149,7 +149,7 @@ class UpdateRank(Study):
 
     @claim(
         "The number of directions that the accuracy needs grows with the number of classes.",
-        place="core question: whether the knee is the number of classes",
+        place="whether the knee is the number of classes",
     )
     def knee_grows_with_classes(self, found: Found) -> Evidence:
         """The slope of log knee over log classes in each replica: 1 in proportion; 0.5, a square root, matters."""
@@ -158,7 +158,7 @@ class UpdateRank(Study):
 
     @claim(
         "That number is the number of classes.",
-        place="core question: whether the knee is the number of classes",
+        place="whether the knee is the number of classes",
     )
     def knee_is_the_number_of_classes(self, found: Found) -> Evidence:
         """|knee - classes| for every number of classes: less than 1.5 on average, which C - 1 also fulfils."""
