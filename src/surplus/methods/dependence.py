@@ -44,7 +44,7 @@ class Dependence(Method):
       cosines of the units' weights and the correlation of their outputs;
     - `strongest`, the pairs of largest |interaction|; `cosines`, interactions by the cosine of the incoming weights.
 
-    Reference: own; decisions/0028-units-in-pairs.md.
+    Reference: own; decisions/0023-units-in-pairs.md.
     """
 
     layers: tuple[str, ...] | None = None

@@ -48,7 +48,7 @@ class UnitDependence(Study):
     and the mean change, of the coefficient itself for Gini's. Correlations are of ranks within one layer of one
     network, then averaged over the widths of a seed. So n counts seeds, and intervals are Student's over them.
 
-    Reference: own; decisions/0028-units-in-pairs.md.
+    Reference: own; decisions/0023-units-in-pairs.md.
     By default 4 epochs of MNIST instead of 20, and a quarter of Conv-2's width for 1,500 steps instead of 20,000.
     """
 
