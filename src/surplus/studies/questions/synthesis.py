@@ -74,7 +74,7 @@ class Synthesis(Study):
     """How many replicas."""
     task: Classification = MNIST()
     """What they learn."""
-    widths: tuple[int, ...] = (32, 64, 128, 256, 512, 1024)
+    widths: tuple[int, ...] = (32, 64, 128, 256, 512)
     """The units of the hidden layer."""
     num_epochs: int = 20
     """How long each network trains."""
