@@ -94,12 +94,14 @@ def file(tmp_path_factory):
 @pytest.fixture(scope="module")
 def expected(file, tmp_path_factory):
     """Return the output of the command in one process, never disturbed, and the seconds it took with two."""
-    folder = tmp_path_factory.mktemp("local")
-    assert command(folder, file, "local").wait() == 0
+    folder, other = (tmp_path_factory.mktemp(name) for name in ("local", "processes"))
+    first = command(folder, file, "local")
+    _, told = first.communicate()
+    assert first.returncode == 0, told
     begun = time.monotonic()
-    other = tmp_path_factory.mktemp("processes")
-    done = command(other, file)
-    assert done.wait() == 0, done.stderr.read()
+    second = command(other, file)
+    _, told = second.communicate()
+    assert second.returncode == 0, told
     assert contents(other) == contents(folder)
     return contents(folder), time.monotonic() - begun
 
