@@ -197,7 +197,7 @@ class Subspace(Study):
         spectra = pick(found.quantity("eigenvalue"), layer="fc1").copy()
         spectra["singular"] = spectra["value"].clip(lower=0) ** 0.5
         spectra["when"] = spectra["step"].gt(0).map({True: "trained", False: "at initialisation"})
-        labels = ("number", "singular value of the first dense layer")
+        labels = ("number", "singular value")
         return {"spectra": lines(spectra, "at", "singular", by="when", across="net", labels=labels)}
 
 
