@@ -17,7 +17,7 @@ PREDICTED = {
     "effective_num_directions": lambda width, noise: width**0.7 * 2**noise,
     "num_spikes": lambda width, noise: 9 + noise,
     "mean_unit_capacity": lambda width, noise: width**-0.5 * 2**noise,
-    "rescaled_accuracy": lambda width, noise: 0.97 + noise / 100,
+    "rescaled_accuracy": lambda width, noise: 0.972 - (0.1 + noise / 10) / width,
 }
 CONTRARY = {
     "effective_num_directions": lambda width, noise: width * 2**noise,
