@@ -111,7 +111,7 @@ def numbers(found: list[tuple[Measure, Finding]], layer: str) -> dict[tuple, lis
     return {key: sorted(values) for key, values in rows.items()}
 
 
-ORDERED = {"curvature", "local-complexity", "low-rank-accuracy", "removable-units"}
+ORDERED = {"curvature", "local-complexity", "low-rank-accuracy", "random-halves", "removable-units"}
 """Measures that draw something for each unit in turn, so that another order is another draw."""
 
 

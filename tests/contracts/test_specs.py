@@ -15,7 +15,8 @@ REQUIRED = {
     "pruning-noise": {"instead_of": Pruning(sparsity=0.5)},
     "cutting": {"sparsity": 0.5},
     "scheduled-pruning": {"at": (1,), "sparsity": 0.5},
-    "subspace": {"dimension": 3},
+    "Optimizer-subspace": {"dimension": 3},
+    "seeded": {"inner": MLP(), "seed": 3},
     "redrawn": {"inner": MLP(), "layers": ("fc1",)},
     "rescaled": {"inner": MLP(), "factor": 0.5},
 }
@@ -23,7 +24,8 @@ CASES = [(family, name) for family in FAMILIES for name in own(family)]
 
 
 def made(family: type[Family], name: str) -> Family:
-    return lookup(family, name)(**REQUIRED.get(name, {}))
+    fields = REQUIRED.get(f"{family.__name__}-{name}", REQUIRED.get(name, {}))
+    return lookup(family, name)(**fields)
 
 
 @pytest.mark.parametrize(

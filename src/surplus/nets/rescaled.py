@@ -38,7 +38,7 @@ class Rescaled(Net):
 
     def __post_init__(self) -> None:
         if not self.factor > 0:
-            raise InvalidArgument(f"`factor` is {self.factor}; it must be positive.")
+            raise InvalidArgument(f"`factor` is {self.factor:g}; it must be positive.")
 
     def build(self, input_shape: tuple[int, ...], num_classes: int, seed: int) -> nn.Module:
         """Return the network at initialisation; see `Net.build`."""

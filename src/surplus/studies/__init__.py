@@ -8,7 +8,7 @@ What lives here:
 - `study`, which conducts one and returns its `Outcome`, or raises `StudyIncomplete`; the family `Launcher`, whose
   members in `launchers/` say where the work is done; `ledger`, the claims of all studies with their verdicts.
 
-May import: `base`, `store`, `nets`, `tasks`, `passes`, `measures`, `training`, `methods`, `viewer`.
+May import: `base`, `store`, `nets`, `tasks`, `passes`, `scores`, `measures`, `training`, `methods`, `viewer`.
 To add a study: one file in `questions/`, or one file of your own, given to `surplus study` by its path.
 """
 

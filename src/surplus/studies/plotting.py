@@ -92,11 +92,7 @@ def lines(
         InvalidArgument: there are no rows.
     """
     keys = [across] if isinstance(across, str) else list(across or ())
-    for needed in (x, y, replica, *keys, *([] if by is None else [by])):
-        if needed not in frame:
-            raise unknown_name("column", needed, list(frame))
-    if frame.empty:
-        raise InvalidArgument(f"There is nothing to draw: no rows of `{y}` over `{x}`.")
+    _check_columns(frame, x, y, replica, *keys, *([] if by is None else [by]))
     groups: list[tuple[Any, pandas.DataFrame]] = (
         list(frame.groupby(keys, sort=False, dropna=False)) if keys else [((), frame)]
     )
@@ -119,6 +115,16 @@ def lines(
         if by:
             legend(figure, axes)
     return figure
+
+
+def _check_columns(frame: pandas.DataFrame, *needed: str) -> None:
+    for each in needed:
+        if each not in frame:
+            raise unknown_name("column", each, list(frame))
+    if frame.empty:
+        raise InvalidArgument(
+            f"There is nothing to draw: no rows of `{needed[1]}` over `{needed[0]}`."
+        )
 
 
 def _having(frame: pandas.DataFrame, column: str, value: Any) -> pandas.DataFrame:

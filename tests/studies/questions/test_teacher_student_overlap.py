@@ -30,7 +30,7 @@ def planted(fixed=2.5, learnt=1.0, off=1.05, narrow=4, wide=9, silent=0.1, lucky
                         )
         for decay in STUDY.decays:
             for width in STUDY.factors:
-                key = {"teacher": "relu", "decay": decay, "width": width, "replica": replica}
+                key = {"activation": "relu", "decay": decay, "width": width, "replica": replica}
                 num = narrow if width == 1 else wide
                 num -= replica == 0 and num < 10
                 for direction in range(10):

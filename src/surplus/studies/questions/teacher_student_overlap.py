@@ -24,7 +24,7 @@ from surplus.training.moments import AtSteps
 from surplus.training.optimizers import SGD
 
 MATCHED = 18.2  # degrees: a cosine of 0.95
-GOLDT = {"teacher": "erf", "decay": None}
+GOLDT = {"activation": "erf", "decay": None}
 
 
 @register("teacher-student-overlap")
@@ -93,7 +93,7 @@ class TeacherStudentOverlap(Study):
         for decay in self.decays:
             for factor in self.factors:
                 yield Arm(
-                    labels={"teacher": "relu", "decay": decay, "width": factor, "learnt": True},
+                    labels={"activation": "relu", "decay": decay, "width": factor, "learnt": True},
                     spec=self._rectified(factor, decay),
                     methods=(Alignment(),),
                 )
@@ -162,7 +162,7 @@ class TeacherStudentOverlap(Study):
     )
     def losers_fall_silent(self, found: Found) -> Evidence:
         """log10 of mean fan-out norms, unmatched over matched units, at the largest factor; a factor of 2 matters."""
-        units = pick(found["alignment/units"], teacher="relu", width=max(self.factors))
+        units = pick(found["alignment/units"], activation="relu", width=max(self.factors))
         ends = units[units["step"] > 0]
         ends = ends.assign(won=ends["angle_degrees"] < MATCHED)
         norms = ends.groupby(["decay", "replica", "won"])["fan_out_norm"].mean().unstack().dropna()
@@ -176,7 +176,7 @@ class TeacherStudentOverlap(Study):
     )
     def winners_were_near(self, found: Found) -> Evidence:
         """The share of found teacher units won by the unit nearest at the start, minus chance; 0.1 matters."""
-        both = pick(found["alignment/directions"], teacher="relu", width=max(self.factors))
+        both = pick(found["alignment/directions"], activation="relu", width=max(self.factors))
         keys = ["decay", "replica", "direction"]
         first = both[both["step"] == 0].set_index(keys)["unit"]
         last = both[both["step"] > 0].set_index(keys)
