@@ -17,5 +17,5 @@ def test_weights_are_multiplied_and_nothing_else_is():
 
 
 def test_a_factor_that_leaves_no_weights_is_refused():
-    with pytest.raises(InvalidArgument, match="`factor` is 0.0; it must be positive"):
+    with pytest.raises(InvalidArgument, match="`factor` is 0; it must be positive"):
         Rescaled(inner=TinyConv(), factor=0.0)
