@@ -137,10 +137,11 @@ def _scale(axis: "Axes", log: str) -> None:
     for name in log:
         own = axis.xaxis if name == "x" else axis.yaxis
         (axis.set_xscale if name == "x" else axis.set_yscale)("log")
-        drawn = [numpy.asarray(line.get_xdata(), dtype=float) for line in axis.lines]
-        at = sorted({float(each) for data in drawn for each in data})
+        at = _drawn(axis, name)
+        wide = len(at) > 1 and max(at) > 100 * min(at)
         few = name == "x" and len(at) <= FEW
-        own.set_major_locator(FixedLocator(at) if few else LogLocator(subs=(1.0, 2.0, 5.0)))
+        subs = (1.0,) if wide else (1.0, 2.0, 5.0)
+        own.set_major_locator(FixedLocator(at) if few else LogLocator(subs=subs))
         own.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
         own.set_minor_locator(NullLocator())
 
@@ -148,12 +149,26 @@ def _scale(axis: "Axes", log: str) -> None:
 def _limit(axes: Sequence["Axes"]) -> None:
     """Keep wide bands from pressing the lines flat: they may leave the panel by a quarter of the lines' own range."""
     for axis in axes:
-        drawn = [numpy.asarray(line.get_ydata(), dtype=float) for line in axis.lines]
-        values = [float(each) for data in drawn for each in data if numpy.isfinite(each)]
-        if values and axis.get_yscale() == "linear":
+        values = _drawn(axis, "y")
+        if not values:
+            continue
+        low, high = axis.get_ylim()
+        if axis.get_yscale() == "log":
+            room = max((max(values) / min(values)) ** 0.25, 1.2)
+            axis.set_ylim(max(low, min(values) / room), min(high, max(values) * room))
+        else:
             room = (max(values) - min(values)) / 4 or 1.0
-            low, high = axis.get_ylim()
             axis.set_ylim(max(low, min(values) - room), min(high, max(values) + room))
+
+
+def _drawn(axis: "Axes", name: str) -> list[float]:
+    """Return the numbers along an axis at which lines have points; positive ones where it is logarithmic."""
+    scale = axis.get_xscale() if name == "x" else axis.get_yscale()
+    data = [line.get_xdata() if name == "x" else line.get_ydata() for line in axis.lines]
+    values = {float(each) for part in data for each in numpy.asarray(part, dtype=float)}
+    return sorted(
+        each for each in values if numpy.isfinite(each) and (scale == "linear" or each > 0)
+    )
 
 
 def legend(figure: Figure, axes: Sequence["Axes"]) -> None:
