@@ -50,6 +50,10 @@ def test_joined_data_sets_follow_each_other():
         assert joined.targets.tolist() == one.targets.tolist() + [
             2 + y for y in two.targets.tolist()
         ]
+        shifted = [2 + y for y in two.as_published().targets.tolist()]
+        assert joined.as_published().targets.tolist() == (
+            one.as_published().targets.tolist() + shifted
+        )
     assert both.content_hash != first.content_hash
 
 

@@ -116,6 +116,7 @@ def test_without_labels_there_is_no_accuracy():
         found.hits()
 
 
+@pytest.mark.message
 def test_what_judges_by_labels_refuses_numbers():
     model, data = dense(), regression(6)
     units = find_units(model, data[0][0])

@@ -74,6 +74,12 @@ class Joined(Task):
             images=torch.cat([some.images, other.images]),
             targets=torch.cat([some.targets, other.targets + self.first.num_classes]),
             changed=torch.cat([some.changed, other.changed]),
+            published=torch.cat(
+                [
+                    some.as_published().targets,
+                    other.as_published().targets + self.first.num_classes,
+                ]
+            ),
             mean=tuple(mean.tolist()),
             std=tuple((squares.mean(0) - mean.square()).sqrt().tolist()),
         )
